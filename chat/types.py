@@ -1,0 +1,218 @@
+"""The nouns of Palaver: frozen values that travel between packages."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal
+
+from chat.errors import InvalidRequest
+
+Role = Literal["system", "user", "assistant"]
+FinishReason = Literal["stop", "length", "content_filter", "cancelled", "error"]
+Stage = Literal["input", "output"]
+Outcome = Literal["judged", "abstained", "error"]
+Action = Literal["allow", "flag", "warn", "redact", "template", "block", "escalate"]
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One thing said in a conversation."""
+
+    role: Role
+    content: str
+
+
+@dataclass(frozen=True, slots=True)
+class GenerationConfig:
+    """How to sample an answer; the names are those of transformers.
+
+    ``temperature`` 0 is greedy. ``top_k`` 0 and ``top_p`` 1 switch those filters off, as do
+    ``min_p`` 0 and ``repetition_penalty`` 1. A ``seed`` makes the answer repeatable.
+
+    Raises:
+        InvalidRequest: a value lies outside what is allowed.
+    """
+
+    max_new_tokens: int = 256
+    temperature: float = 0.6
+    top_k: int = 40
+    top_p: float = 1.0
+    min_p: float = 0.0
+    repetition_penalty: float = 1.1
+    stop: tuple[str, ...] = ()
+    seed: int | None = None
+
+    def __post_init__(self) -> None:
+        _check_range("max_new_tokens", self.max_new_tokens, 1, 1_000_000)
+        _check_range("temperature", self.temperature, 0.0, 2.0)
+        _check_range("top_k", self.top_k, 0, 1_000_000)
+        _check_range("top_p", self.top_p, 0.0, 1.0)
+        _check_range("min_p", self.min_p, 0.0, 1.0)
+        _check_range("repetition_penalty", self.repetition_penalty, 0.1, 10.0)
+        if self.seed is not None:
+            _check_range("seed", self.seed, -(2**63), 2**64 - 1)
+        if len(self.stop) > 4 or not all(self.stop):
+            raise InvalidRequest(
+                f"stop has {len(self.stop)} strings; allowed are at most 4, none of them empty.",
+                param="stop",
+            )
+
+
+def _check_range(name: str, value: float, low: float, high: float) -> None:
+    if not (math.isfinite(value) and low <= value <= high):
+        raise InvalidRequest(f"{name} is {value}; allowed is {low:g} to {high:g}.", param=name)
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens read and written for one answer."""
+
+    prompt_tokens: int
+    completion_tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """One finished answer."""
+
+    message: Message
+    finish_reason: FinishReason
+    usage: Usage
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Characters ``start`` to ``end`` (exclusive) of a text, found to be of a category."""
+
+    start: int
+    end: int
+    category: str
+    score: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What one moderator found in one text; what follows from it is the policy's to say.
+
+    ``scores`` maps category to a number from 0 (surely not) to 1 (surely). ``reason`` is for the
+    operator and never holds text of the conversation.
+    """
+
+    moderator: str
+    version: str
+    stage: Stage
+    scores: Mapping[str, float] = field(default_factory=dict)
+    spans: tuple[Span, ...] = ()
+    outcome: Outcome = "judged"
+    reason: str = ""
+    latency_ms: float = 0.0
+    # Filled in by the chain once the policy has spoken, so that the record says what was done.
+    action: Action = "allow"
+    category: str = ""
+    policy_version: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Timings:
+    """Milliseconds from the arrival of the question."""
+
+    queued_ms: float = 0.0
+    first_token_ms: float = 0.0
+    total_ms: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """A question and its answer, with everything worth remembering about how it came about.
+
+    ``parent_id`` is the message that the question follows: a conversation is a tree, so two
+    questions may share a parent, and two answers a question.
+    """
+
+    conversation_id: str
+    parent_id: str | None
+    question_id: str
+    question: Message
+    answer_id: str
+    answer: Message
+    finish_reason: FinishReason
+    usage: Usage
+    config: GenerationConfig
+    model: str
+    verdicts: tuple[Verdict, ...] = ()
+    timings: Timings = Timings()
+    # How many of the oldest messages didn't fit the context and weren't shown to the model.
+    num_dropped: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Conversation:
+    """A conversation in a list of conversations."""
+
+    id: str
+    owner_id: str
+    title: str
+    created_at: datetime
+    updated_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class StoredMessage:
+    """A message as the store remembers it."""
+
+    id: str
+    parent_id: str | None
+    message: Message
+    created_at: datetime
+    finish_reason: FinishReason | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Several answers to one question as they were shown to somebody.
+
+    ``answer_ids`` is in the order shown; ``method`` says how they were drawn, ``probability`` how
+    likely that draw was, so that statistics over many of them can be unbiased.
+    """
+
+    id: str
+    conversation_id: str
+    question_id: str
+    answer_ids: tuple[str, ...]
+    method: str = "uniform"
+    probability: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Ranking:
+    """What one person thought of a comparison: groups of equal rank, the best group first."""
+
+    comparison_id: str
+    annotator_id: str
+    groups: tuple[tuple[str, ...], ...]
+    acceptable: frozenset[str] = field(default_factory=frozenset)
+    comment: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Rating:
+    """Thumbs up (+1) or down (-1) on one answer, with reasons."""
+
+    answer_id: str
+    annotator_id: str
+    value: Literal[-1, 1]
+    tags: tuple[str, ...] = ()
+    comment: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Preference:
+    """One answer preferred to another: what preference training eats. Derived, never stored."""
+
+    prompt: tuple[Message, ...]
+    chosen: Message
+    rejected: Message
+    margin: float = 1.0
+    weight: float = 1.0
