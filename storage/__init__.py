@@ -1,0 +1,1 @@
+"""The memory of Palaver: the only place with SQL."""

@@ -1,0 +1,101 @@
+"""What a person may ask of a store: all of mine, and away with it."""
+
+from collections.abc import Iterator
+from dataclasses import asdict
+from typing import Any
+
+from sqlalchemy import Row, delete, func, select
+from sqlalchemy.orm import Session
+
+from storage.connection import Database
+from storage.models import (
+    ComparisonAnswerRow,
+    ComparisonRow,
+    ConversationRow,
+    GenerationRow,
+    MessageRow,
+    RankingRow,
+    RatingRow,
+    UserRow,
+    VerdictRow,
+)
+from storage.users import read_consents
+
+Record = dict[str, Any]
+
+
+def delete_user(database: Database, user_id: str) -> int:
+    """Delete a user with all they said and all they judged, and what is left of it in files.
+
+    Returns how many conversations that were; 0 for somebody unknown.
+    """
+    with database.write() as session:
+        owned = select(func.count()).where(ConversationRow.owner_id == user_id)
+        num_conversations = session.scalar(owned) or 0
+        session.execute(delete(UserRow).where(UserRow.id == user_id))
+    database.erase_traces()
+    return num_conversations
+
+
+def export_user(database: Database, user_id: str) -> Iterator[Record]:
+    """Yield everything of a user as records with a ``kind``, ready for JSON, oldest first.
+
+    Each conversation is read in a transaction of its own, so a slow reader holds up nobody and
+    memory holds one conversation at a time.
+    """
+    with database.read() as session:
+        user = session.get(UserRow, user_id)
+        consents = read_consents(session, user_id)
+        owned = select(ConversationRow.id).where(ConversationRow.owner_id == user_id)
+        conversation_ids = list(session.scalars(owned.order_by(ConversationRow.created_at)))
+    if user is None:
+        return
+    yield {"kind": "user", "id": user.id, "created_at": user.created_at.isoformat()}
+    yield from (_to_json("consent", asdict(consent)) for consent in consents)
+    for conversation_id in conversation_ids:
+        with database.read() as session:
+            records = list(_export_conversation(session, conversation_id))
+        yield from records
+    with database.read() as session:
+        opinions = [
+            *_export_rows(session, "ranking", RankingRow, RankingRow.annotator_id == user_id),
+            *_export_rows(session, "rating", RatingRow, RatingRow.annotator_id == user_id),
+        ]
+    yield from opinions
+
+
+def _export_conversation(session: Session, conversation_id: str) -> Iterator[Record]:
+    yield from _export_rows(
+        session, "conversation", ConversationRow, ConversationRow.id == conversation_id
+    )
+    inside = MessageRow.conversation_id == conversation_id
+    messages = select(MessageRow.id).where(inside)
+    yield from _export_rows(session, "message", MessageRow, inside)
+    for kind, table, column in (
+        ("generation", GenerationRow, GenerationRow.message_id),
+        ("verdict", VerdictRow, VerdictRow.message_id),
+        ("comparison_answer", ComparisonAnswerRow, ComparisonAnswerRow.answer_id),
+    ):
+        yield from _export_rows(session, kind, table, column.in_(messages))
+    yield from _export_rows(
+        session, "comparison", ComparisonRow, ComparisonRow.conversation_id == conversation_id
+    )
+
+
+def _export_rows(session: Session, kind: str, table: Any, condition: Any) -> Iterator[Record]:
+    columns = table.__table__.columns
+    in_order = [columns["created_at"]] if "created_at" in columns else table.__table__.primary_key
+    rows: Any = session.execute(select(*columns).where(condition).order_by(*in_order))
+    yield from (_to_json(kind, _as_dict(row)) for row in rows)
+
+
+def _as_dict(row: Row[Any]) -> Record:
+    return dict(row._mapping)
+
+
+def _to_json(kind: str, values: Record) -> Record:
+    plain = {
+        name: value.isoformat() if hasattr(value, "isoformat") else value
+        for name, value in values.items()
+    }
+    return {"kind": kind, **plain}

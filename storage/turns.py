@@ -1,0 +1,114 @@
+"""One turn into the store: a question, its answer, and how both came about."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import insert
+from sqlalchemy.orm import Session
+
+from chat.errors import InvalidRequest
+from chat.types import Message, StoredMessage, Turn
+from storage.clock import Clock
+from storage.conversations import find_conversation, find_message
+from storage.models import ConversationRow, GenerationRow, MessageRow, VerdictRow
+from storage.rows import from_generation, from_verdict
+from storage.upsert import insert_if_missing
+from storage.users import ensure_user
+
+
+def record_turn(
+    session: Session,
+    clock: Clock,
+    owner_id: str,
+    turn: Turn,
+    title: str,
+    history: Sequence[StoredMessage],
+) -> None:
+    conversation = _open_conversation(session, owner_id, turn.conversation_id, title, clock.now())
+    if session.get(MessageRow, turn.answer_id):
+        _check_same_answer(session, turn)
+        return
+    chat = turn.conversation_id
+    for step in history:
+        _ensure_message(session, chat, step.id, step.parent_id, step.message, clock.now())
+    _ensure_message(session, chat, turn.question_id, turn.parent_id, turn.question, clock.now())
+    now = clock.now()
+    _insert_message(
+        session, chat, turn.answer_id, turn.question_id, turn.answer, now, turn.finish_reason
+    )
+    session.execute(insert(GenerationRow).values(**from_generation(turn)))
+    _insert_verdicts(session, turn, now)
+    conversation.current_leaf_id = turn.answer_id
+    conversation.updated_at = now
+
+
+def _open_conversation(
+    session: Session, owner_id: str, conversation_id: str, title: str, now: datetime
+) -> ConversationRow:
+    ensure_user(session, owner_id, now)
+    values = {"id": conversation_id, "owner_id": owner_id, "title": title}
+    insert_if_missing(session, ConversationRow, values | {"created_at": now, "updated_at": now})
+    # The lock makes the same turn, sent twice at once, one turn (PostgreSQL; SQLite has one
+    # writer anyway).
+    return find_conversation(session, owner_id, conversation_id, lock=True)
+
+
+def _ensure_message(
+    session: Session,
+    conversation_id: str,
+    message_id: str,
+    parent_id: str | None,
+    message: Message,
+    at: datetime,
+) -> None:
+    """Insert a message unless it is there already, at this very place."""
+    if parent_id is not None:
+        find_message(session, conversation_id, parent_id)
+    if not session.get(MessageRow, message_id):
+        _insert_message(session, conversation_id, message_id, parent_id, message, at, None)
+    found = find_message(session, conversation_id, message_id)
+    if (found.parent_id, found.role) != (parent_id, message.role):
+        raise InvalidRequest(
+            f"The message {message_id[:64]!r} is there already, at another place; "
+            "give each message an id of its own.",
+            param="messages",
+        )
+
+
+def _insert_message(
+    session: Session,
+    conversation_id: str,
+    message_id: str,
+    parent_id: str | None,
+    message: Message,
+    at: datetime,
+    finish_reason: str | None,
+) -> None:
+    values: dict[str, Any] = {
+        "id": message_id,
+        "conversation_id": conversation_id,
+        "parent_id": parent_id,
+        "role": message.role,
+        "content": message.content,
+        "finish_reason": finish_reason,
+        "created_at": at,
+    }
+    session.execute(insert(MessageRow).values(**values))
+
+
+def _insert_verdicts(session: Session, turn: Turn, at: datetime) -> None:
+    owners = {"input": turn.question_id, "output": turn.answer_id}
+    rows = [from_verdict(verdict, owners[verdict.stage], at) for verdict in turn.verdicts]
+    if rows:
+        session.execute(insert(VerdictRow), rows)
+
+
+def _check_same_answer(session: Session, turn: Turn) -> None:
+    answer = find_message(session, turn.conversation_id, turn.answer_id)
+    if answer.parent_id != turn.question_id:
+        raise InvalidRequest(
+            f"The message {turn.answer_id[:64]!r} answers another question; "
+            "give each answer an id of its own.",
+            param="answer_id",
+        )
