@@ -1,0 +1,1 @@
+"""Is this allowed? Moderators judge, the policy decides, the gate releases."""

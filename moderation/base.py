@@ -1,0 +1,109 @@
+"""The contract between Palaver and a moderator. A plugin needs no more than this page.
+
+A moderator is any object with a ``manifest`` and one method, ``check(context)``, which judges the
+last message of the context and says what it found. It never says what follows from that: the
+operator's policy does. See docs/moderators.md for an example that imports nothing of Palaver.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Protocol
+
+from chat.types import Message, Span, Stage, Verdict
+from moderation.normalise import View, make_views, normalise
+
+
+@dataclass(frozen=True)
+class ModerationContext:
+    """What a moderator gets to see: the bare conversation, the message to judge last.
+
+    ``is_partial`` says that the message is still being written; it then ends where a word ends.
+    ``locale`` is what the reader's browser prefers, such as "de-CH", or empty.
+    """
+
+    messages: tuple[Message, ...]
+    stage: Stage
+    is_partial: bool = False
+    locale: str = ""
+
+    @property
+    def text(self) -> str:
+        """The text to judge."""
+        return self.messages[-1].content
+
+    @cached_property
+    def normalised(self) -> View:
+        """The text without disguises, and the way back to the original's characters."""
+        return normalise(self.text)
+
+    @cached_property
+    def views(self) -> tuple[View, ...]:
+        """Every way in which the text may be meant, decoded parts among them; for word lists."""
+        return make_views(self.text)
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """What a moderator says about itself; known before anything is judged.
+
+    ``hold_back`` is how many normalised characters at the end of a growing answer could become
+    part of a finding when more text follows: the length of the longest match, 0 for a classifier.
+    ``languages`` is empty for a moderator that doesn't care.
+    """
+
+    name: str
+    version: str = "0"
+    stages: tuple[Stage, ...] = ("input", "output")
+    categories: tuple[str, ...] = ()
+    languages: tuple[str, ...] = ()
+    hold_back: int = 0
+    needs_network: bool = False
+    description: str = ""
+
+    def verdict(
+        self,
+        stage: Stage,
+        spans: Iterable[Span] = (),
+        scores: Mapping[str, float] | None = None,
+    ) -> Verdict:
+        """Return this moderator's verdict: `scores`, and for each span's category at least its."""
+        spans = tuple(sorted(set(spans), key=lambda span: (span.start, span.end, span.category)))
+        merged = dict(scores or {})
+        for span in spans:
+            merged[span.category] = max(span.score, merged.get(span.category, 0.0))
+        return Verdict(self.name, self.version, stage, scores=merged, spans=spans)
+
+
+class Moderator(Protocol):
+    """Judges texts. ``check`` runs in threads of its own, several at a time."""
+
+    @property
+    def manifest(self) -> Manifest:
+        """What this moderator is; a plain mapping with the same keys will do."""
+        ...
+
+    def check(self, context: ModerationContext) -> Verdict | Mapping[str, object]:
+        """Judge the last message of `context`.
+
+        The answer is a Verdict, or as good: a mapping (or an object with attributes) of
+        ``scores``, category to a number from 0 to 1, and optionally ``spans``, a list of
+        ``(start, end, category)`` or ``(start, end, category, score)`` in ``context.text``.
+        To raise is fine: it counts as the policy's ``on_error`` says.
+        """
+        ...
+
+
+def keep_spans(verdict: Verdict, start: int, end: int) -> Verdict:
+    """Return `verdict` without the findings that end at or before `start`, or after `end`.
+
+    A category without spans is about the text as a whole and stays; one that loses spans keeps
+    the score of those that remain.
+    """
+    kept = tuple(span for span in verdict.spans if start < span.end <= end)
+    lost = {span.category for span in verdict.spans} if len(kept) < len(verdict.spans) else set()
+    scores = dict(verdict.scores)
+    for category in lost:
+        remaining = [span.score for span in kept if span.category == category]
+        scores[category] = max(remaining, default=0.0)
+    return replace(verdict, scores=scores, spans=kept)

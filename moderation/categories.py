@@ -1,0 +1,47 @@
+"""The names of what moderators look for, and what each name means."""
+
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
+
+# OpenAI's thirteen, then our own. The order is the precedence of answers: if two categories lead
+# to the same action, the person reads the answer of the earlier one.
+CATEGORIES: Mapping[str, str] = MappingProxyType(
+    {
+        "sexual/minors": "Sexual content that involves anybody under 18.",
+        "self-harm/intent": "Somebody says that they want to hurt or kill themselves.",
+        "self-harm/instructions": "How to hurt or kill oneself, asked for or given.",
+        "self-harm": "Suicide, self-injury or eating disorders, shown or encouraged.",
+        "illicit/violent": "Instructions for weapons, explosives or violent crime.",
+        "illicit": "Instructions for crime: drugs, fraud, theft, breaking into computers.",
+        "hate/threatening": "Hate against a group, with violence or a wish for it.",
+        "hate": "Contempt for people because of what they are: origin, religion, sex, ...",
+        "harassment/threatening": "A threat against a person.",
+        "harassment": "Insults and bullying of a person.",
+        "violence/graphic": "Death, injury or cruelty in gory detail.",
+        "violence": "Violence praised, encouraged or wished for.",
+        "sexual": "Explicit sexual content.",
+        "jailbreak": "An attempt to talk the model out of its rules.",
+        "injection": "Text that poses as instructions from the operator.",
+        "secrets": "Keys, passwords and tokens. Kinds follow a slash, as in secrets/jwt.",
+        "pii": "Personal data. Kinds follow a slash, as in pii/email.",
+        "bias": "A sweeping judgement about a group of people.",
+        "profanity": "Swear words aimed at nobody.",
+        "spam": "Advertising and chain letters.",
+        "limits": "Too long, or flooding.",
+    }
+)
+
+
+def is_known(category: str, extra: Iterable[str] = ()) -> bool:
+    """Say if `category`, or what stands before its slash, is ours or one of `extra`."""
+    names = {category, category.partition("/")[0]}
+    return any(name in CATEGORIES for name in names) or not names.isdisjoint(extra)
+
+
+def precedence(category: str) -> int:
+    """Return the place of `category` in the order of answers; names not ours come last."""
+    names = list(CATEGORIES)
+    for name in (category, category.partition("/")[0]):
+        if name in CATEGORIES:
+            return names.index(name)
+    return len(names)

@@ -1,0 +1,133 @@
+"""What plugins hand over, read with care: they need not import anything of ours."""
+
+import inspect
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from numbers import Real
+from typing import Any
+
+from chat.errors import ModeratorError
+from chat.types import Span, Verdict
+from moderation.base import Manifest, ModerationContext
+
+# A reason is a word for the operator, not a sentence: it could quote the conversation.
+_REASON = re.compile(r"[a-z0-9_.:/-]{1,64}")
+_MISSING = object()
+
+
+class NonsenseAnswer(Exception):
+    """A moderator's answer doesn't fit the contract."""
+
+
+def read_manifest(moderator: object) -> Manifest:
+    """Return the manifest of `moderator`, from an object or a mapping.
+
+    Raises:
+        ModeratorError: it has none, or one that cannot be used, or no `check` to call.
+    """
+    title = type(moderator).__name__
+    source = getattr(moderator, "manifest", None)
+    if source is None:
+        raise ModeratorError(f"{title} has no manifest; a moderator needs at least a name.")
+    given = {name: _get(source, name) for name in Manifest.__dataclass_fields__}
+    given = {name: value for name, value in given.items() if value is not _MISSING}
+    if not isinstance(given.get("name"), str) or not given["name"]:
+        raise ModeratorError(f"The manifest of {title} has no name, which must be a text.")
+    for name, value in given.items():
+        given[name] = _read_field(str(given["name"]), name, value)
+    check = getattr(moderator, "check", None)
+    if not callable(check) or inspect.iscoroutinefunction(check):
+        raise ModeratorError(
+            f"The moderator {given['name']!r} needs a method check(context), a plain one: "
+            "it runs in a thread of its own, so it may take its time."
+        )
+    return Manifest(**given)
+
+
+def _read_field(moderator: str, name: str, value: object) -> object:
+    if name in ("stages", "categories", "languages"):
+        if isinstance(value, str) or not all(isinstance(item, str) for item in _items(value)):
+            raise _bad_field(moderator, name, value, "a list of texts")
+        items = tuple(_items(value))
+        if name == "stages" and not set(items) <= {"input", "output"}:
+            raise _bad_field(moderator, name, value, "input, output or both")
+        return items
+    if name == "hold_back":
+        if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+            raise _bad_field(moderator, name, value, "a number of characters from 0 up")
+        return value
+    return bool(value) if name == "needs_network" else str(value)
+
+
+def _items(value: object) -> tuple[object, ...]:
+    return tuple(value) if isinstance(value, tuple | list | set | frozenset) else (None,)
+
+
+def _bad_field(moderator: str, name: str, value: object, allowed: str) -> ModeratorError:
+    return ModeratorError(
+        f"{name} in the manifest of the moderator {moderator!r} is {value!r}; allowed is {allowed}."
+    )
+
+
+def read_verdict(answer: object, manifest: Manifest, context: ModerationContext) -> Verdict:
+    """Return `answer` as a verdict of ours.
+
+    Raises:
+        NonsenseAnswer: a score isn't a number from 0 to 1, a span lies outside the text, or
+            there are no scores at all.
+    """
+    scores = _get(answer, "scores")
+    if not isinstance(scores, Mapping):
+        raise NonsenseAnswer("no scores")
+    read = {_read_category(key): _read_score(value) for key, value in scores.items()}
+    spans = _get(answer, "spans", ())
+    if not isinstance(spans, tuple | list):
+        raise NonsenseAnswer("spans are no list")
+    found = [_read_span(span, len(context.text)) for span in spans]
+    verdict = manifest.verdict(context.stage, found, read)
+    if _get(answer, "outcome", "judged") == "abstained":
+        return Verdict(manifest.name, manifest.version, context.stage, outcome="abstained")
+    reason = _get(answer, "reason", "")
+    is_word = isinstance(reason, str) and _REASON.fullmatch(reason)
+    return replace(verdict, reason=reason) if is_word else verdict
+
+
+def _read_category(value: object) -> str:
+    if not isinstance(value, str) or not 0 < len(value) <= 64 or not value.isprintable():
+        raise NonsenseAnswer("a category is no name")
+    return value
+
+
+def _read_score(value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, Real):
+        raise NonsenseAnswer("a score is no number")
+    score = float(value)
+    if not (math.isfinite(score) and 0.0 <= score <= 1.0):
+        raise NonsenseAnswer("a score is not from 0 to 1")
+    return score
+
+
+def _read_span(span: object, length: int) -> Span:
+    if isinstance(span, tuple | list):
+        if not 3 <= len(span) <= 4:
+            raise NonsenseAnswer("a span is not (start, end, category, score)")
+        start, end, category, *rest = span
+        score = rest[0] if rest else 1.0
+    else:
+        start, end, category = (_get(span, name) for name in ("start", "end", "category"))
+        score = _get(span, "score", 1.0)
+    if not (_is_index(start) and _is_index(end) and 0 <= start < end <= length):
+        raise NonsenseAnswer("a span lies outside the text")
+    return Span(start, end, _read_category(category), _read_score(score))
+
+
+def _is_index(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _get(source: object, name: str, default: Any = _MISSING) -> Any:
+    if isinstance(source, Mapping):
+        return source.get(name, default)
+    return getattr(source, name, default)

@@ -1,0 +1,206 @@
+"""Lets an answer out while it is being written, and nothing that must not be seen."""
+
+import re
+from dataclasses import replace
+from typing import Literal
+
+from chat.types import Message, Span, Verdict
+from moderation.base import ModerationContext, keep_spans
+from moderation.chain import Chain
+from moderation.decode import find_pieces
+from moderation.normalise import UNSETTLED_CHARS, View
+from moderation.policy import Decision, placeholder, severity
+
+Mode = Literal["window", "buffer_all"]
+
+# A partial text is judged after so many new characters, or at the end of a sentence.
+_STEP_CHARS = 48
+_MIN_SENTENCE_CHARS = 16
+# How much of what was released is judged again, as context of what follows.
+_CONTEXT_CHARS = 2_000
+# Where a word ends for certain: at a space, or anywhere in writing that knows no spaces.
+_WORD_END = re.compile(
+    r"\s|[\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff"
+    "\u3001\u3002\uff01\uff0c\uff1f\U00020000-\U0003ffff]"
+)
+_SENTENCE_END = re.compile(r"(?:[.!?:;…][\"')\]]*\s|[\n。！？])$")
+
+
+class OutputGate:
+    """Judges one growing answer and releases what no later text can turn bad.
+
+    Where the text is judged depends on the text alone, so the same answer in other chunks gives
+    the same outcome. A finding that reaches into the part held back waits until it is settled;
+    nothing of it is released before. Once refused, nothing is released any more.
+    """
+
+    def __init__(
+        self,
+        chain: Chain,
+        history: tuple[Message, ...],
+        *,
+        mode: Mode = "window",
+        locale: str = "",
+    ):
+        """Open a gate for the answer to the last message of `history`.
+
+        Args:
+            chain: who judges.
+            history: the conversation so far.
+            mode: "window" releases while judging; "buffer_all" nothing before all is judged.
+            locale: what the reader's browser prefers, such as "de-CH".
+        """
+        self.decision = Decision()
+        self._chain = chain
+        self._history = history
+        self._mode = mode
+        self._locale = locale
+        self._text = ""
+        self._judged = 0  # up to where the text was judged
+        self._passed = 0  # up to where it was released, in characters of the raw text
+        self._scanned = 0  # up to where it was searched for ends of words
+        self._shown: list[str] = []
+        self._worst: dict[str, Verdict] = {}
+
+    @property
+    def released(self) -> str:
+        """All that was released: what the reader saw."""
+        return "".join(self._shown)
+
+    @property
+    def verdicts(self) -> tuple[Verdict, ...]:
+        """For each moderator one verdict on the whole answer, as bad as the worst on a part."""
+        return tuple(self._worst.values())
+
+    async def feed(self, text: str) -> str:
+        """Take more of the answer; return what may be shown now."""
+        if self.decision.is_refused:
+            return ""
+        self._text += text
+        if self._mode == "buffer_all":
+            return ""
+        if not self._chain.watches("output"):
+            return self._release(len(self._text), ())
+        parts = []
+        while (end := self._next_stop()) is not None and not self.decision.is_refused:
+            parts.append(await self._advance(end))
+        return "".join(parts)
+
+    async def finish(self) -> str:
+        """Judge the end of the answer; return the rest of it."""
+        if self.decision.is_refused:
+            return ""
+        text, start = self._window(len(self._text))
+        found = await self._chain.check(self._context(text, is_partial=False))
+        decision = self._decide(found, start, len(text))
+        if decision.is_refused:
+            return ""
+        return self._release(len(self._text), _shift(decision.redactions, start))
+
+    async def _advance(self, end: int) -> str:
+        text, start = self._window(end)
+        context = self._context(text, is_partial=True)
+        found = await self._chain.check(context)
+        limit = self._limit(context)
+        decision = self._decide(found, start, limit)
+        self._judged = end
+        if decision.is_refused:
+            return ""
+        unsettled = [s.start for v in found.verdicts for s in v.spans if s.end > limit]
+        limit = _end_of_word(text, min([limit, *unsettled]))
+        return self._release(start + limit, _shift(decision.redactions, start))
+
+    def _decide(self, found: Decision, start: int, limit: int) -> Decision:
+        """Decide by what is settled and new: what was released has been judged before."""
+        passed = self._passed - start
+        verdicts = [keep_spans(verdict, passed, limit) for verdict in found.verdicts]
+        decision = self._chain.policy.decide("output", verdicts)
+        self._remember(decision, start)
+        return decision
+
+    def _next_stop(self) -> int | None:
+        """Return where to judge next: at the end of a word, or None if that is not yet known."""
+        for match in _WORD_END.finditer(self._text, max(self._scanned, self._judged)):
+            end = self._scanned = match.end()
+            length = end - self._judged
+            tail = self._text[max(self._judged, end - 8) : end]
+            is_sentence = length >= _MIN_SENTENCE_CHARS and _SENTENCE_END.search(tail)
+            if length >= _STEP_CHARS or is_sentence:
+                return end
+        self._scanned = len(self._text)
+        return None
+
+    def _window(self, end: int) -> tuple[str, int]:
+        """Return the text to judge and where it starts: some context, then all that is open."""
+        start = 0
+        if self._mode == "window" and self._passed > _CONTEXT_CHARS:
+            first = _WORD_END.search(self._text, self._passed - _CONTEXT_CHARS, self._passed)
+            start = first.end() if first else self._passed
+        return self._text[start:end], start
+
+    def _context(self, text: str, *, is_partial: bool) -> ModerationContext:
+        messages = (*self._history, Message("assistant", text))
+        return ModerationContext(messages, "output", is_partial, self._locale)
+
+    def _limit(self, context: ModerationContext) -> int:
+        """Return up to where findings in this partial text cannot change any more."""
+        open_chars = self._chain.hold_back("output") + UNSETTLED_CHARS
+        views = [view for view in context.views if view.piece is None]
+        limit = min(_open_from(view, open_chars) for view in views)
+        end = len(context.text.rstrip())
+        pieces = (start for start, stop, _ in find_pieces(context.text) if stop >= end)
+        return min([limit, *pieces])
+
+    def _release(self, end: int, redactions: tuple[Span, ...]) -> str:
+        end = min([end, *(span.start for span in redactions if span.start < end < span.end)])
+        parts = []
+        for span in redactions:
+            if self._passed < span.end <= end:
+                parts.append(self._text[self._passed : max(span.start, self._passed)])
+                parts.append(placeholder(span.category))
+                self._passed = span.end
+        if end > self._passed:
+            parts.append(self._text[self._passed : end])
+            self._passed = end
+        shown = "".join(parts)
+        self._shown.append(shown)
+        return shown
+
+    def _remember(self, decision: Decision, start: int) -> None:
+        if severity(decision.action) >= severity(self.decision.action):
+            self.decision = decision
+        for verdict in decision.verdicts:
+            verdict = replace(verdict, spans=_shift(verdict.spans, start))
+            before = self._worst.get(verdict.moderator)
+            self._worst[verdict.moderator] = _merge(before, verdict) if before else verdict
+
+
+def _open_from(view: View, num_chars: int) -> int:
+    return view.offsets[max(0, len(view.text) - num_chars)]
+
+
+def _end_of_word(text: str, limit: int) -> int:
+    """Return the last place before `limit` where a word ends, if there is one nearby."""
+    ends = [match.end() for match in _WORD_END.finditer(text, max(0, limit - 32), limit)]
+    return ends[-1] if ends else limit
+
+
+def _shift(spans: tuple[Span, ...], by: int) -> tuple[Span, ...]:
+    return tuple(replace(span, start=span.start + by, end=span.end + by) for span in spans)
+
+
+def _merge(before: Verdict, after: Verdict) -> Verdict:
+    """Return one verdict for two parts of a text: the worse one, with what either found."""
+    worse = max(after, before, key=_badness)
+    names = {**before.scores, **after.scores}
+    return replace(
+        worse,
+        scores={n: max(before.scores.get(n, 0.0), after.scores.get(n, 0.0)) for n in names},
+        spans=tuple(sorted({*before.spans, *after.spans}, key=lambda span: span.start)),
+        latency_ms=before.latency_ms + after.latency_ms,
+    )
+
+
+def _badness(verdict: Verdict) -> tuple[int, bool, float]:
+    is_error = verdict.outcome == "error"
+    return severity(verdict.action), is_error, max(verdict.scores.values(), default=0.0)
