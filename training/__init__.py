@@ -1,0 +1,1 @@
+"""Everything that trains Palaver's models: the only package that imports torch."""
