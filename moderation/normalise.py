@@ -25,17 +25,13 @@ _TAGS = re.compile("[\U000e0020-\U000e007e]+")
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 _NON_ASCII = re.compile("[\x00-\x7f]?[^\x00-\x7f]{1,500}")
 # What composes into one character: Hangul's parts, or a letter and its marks.
-_CLUSTER = re.compile(
-    r"[\u1100-\u11ff]{2,32}|[\s\S][^\w\s\x00-\x7f]{1,32}|[^\x00-\x7f]"
-)
+_CLUSTER = re.compile(r"[\u1100-\u11ff]{2,32}|[\s\S][^\w\s\x00-\x7f]{1,32}|[^\x00-\x7f]")
 _MARKS = re.compile("[\u0300-\u036f\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f]")
 _NON_ASCII_CHAR = re.compile("[^\x00-\x7f]")
 _WORD = re.compile(r"\w+")
 _SPACES = re.compile(r"\s{2,}|[^\S ]")
 _REPEATS = re.compile(r"([^\d\s])\1{2,}")
-_SPACED = re.compile(
-    r"(?<![^\W_])[^\W\d_]([ .\-_*·•|/+~]{1,3})[^\W\d_](?:\1[^\W\d_])+(?![^\W_])"
-)
+_SPACED = re.compile(r"(?<![^\W_])[^\W\d_]([ .\-_*·•|/+~]{1,3})[^\W\d_](?:\1[^\W\d_])+(?![^\W_])")
 _SPACED_PAIR = re.compile(r"(?<![^\W_])[^\W\d_] [^\W\d_](?![^\W_])")
 _LEET_TOKEN = re.compile(r"[a-z0-9@$!|€]{2,}")
 _LEET_I = str.maketrans("013457@$!|€89", "oieastasiiebg")

@@ -28,8 +28,7 @@ def test_presets_are_there_and_grow_milder():
     policies = [Policy.load(name) for name in ("strict", "standard", "permissive")]
     refused = [
         sum(
-            policy.decide("input", [found(**{category: 0.6})]).is_refused
-            for category in CATEGORIES
+            policy.decide("input", [found(**{category: 0.6})]).is_refused for category in CATEGORIES
         )
         for policy in policies
     ]

@@ -13,7 +13,7 @@ from moderation.policy import Policy
 from moderation.registry import available, load_moderators
 
 # A plugin as somebody would write it: it imports nothing.
-SPOILERS = '''
+SPOILERS = """
 class NoSpoilers:
     manifest = {"name": "%s", "categories": ["spoilers"], "stages": ["output"]}
 
@@ -23,7 +23,7 @@ class NoSpoilers:
     def check(self, context):
         text = context.normalised.text
         return {"scores": {"spoilers": float(any(word in text for word in self.words))}}
-'''
+"""
 
 
 @pytest.fixture
@@ -41,9 +41,7 @@ def install(folder: Path, package: str, entry: str, source: str = SPOILERS % "sp
     info = folder / f"{module}-1.0.dist-info"
     info.mkdir()
     (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {package}\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text(
-        f"[palaver.moderators]\n{entry} = {module}:NoSpoilers\n"
-    )
+    (info / "entry_points.txt").write_text(f"[palaver.moderators]\n{entry} = {module}:NoSpoilers\n")
 
 
 async def refuses(moderator, text: str) -> bool:

@@ -1,0 +1,1 @@
+"""The application: settings, the chat turn as a service, and its doors (page, API)."""

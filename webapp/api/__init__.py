@@ -1,0 +1,1 @@
+"""The programs' door: OpenAI's wire format, translated and nothing else."""

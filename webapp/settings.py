@@ -1,0 +1,136 @@
+"""Every setting of Palaver: the one place that reads the environment."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, CliApp, NoDecode, SettingsConfigDict
+
+from chat.errors import SettingsError
+
+LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+
+
+class Settings(BaseSettings):
+    """Palaver is a ChatGPT of your own. Each flag is also an environment variable: --port is
+    PALAVER_PORT. The defaults serve the bundled model to this machine alone, with no network."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="PALAVER_",
+        frozen=True,
+        extra="ignore",
+        cli_kebab_case=True,
+        cli_hide_none_type=True,
+        cli_avoid_json=True,
+        cli_prog_name="python app.py",
+        # A field called model_* is one of ours, not pydantic's.
+        protected_namespaces=(),
+    )
+
+    host: str = Field("127.0.0.1", description="address to listen on; 0.0.0.0 is every network")
+    port: int = Field(7860, ge=1, le=65535, description="port to listen on")
+    model: str = Field(
+        "palaver", min_length=1, description="a folder in exported_models/, or a path to one"
+    )
+    device: Literal["auto", "cuda", "cpu"] = Field(
+        "auto", description="auto takes a GPU when there is one; cuda refuses to go without"
+    )
+    threads: int = Field(0, ge=0, le=256, description="CPU threads of the model; 0 is automatic")
+    max_running: int = Field(16, ge=1, le=1024, description="answers written at the same time")
+    max_waiting: int = Field(64, ge=0, le=100_000, description="questions that may wait in line")
+    max_new_tokens: int = Field(256, ge=1, description="longest answer of the page, in tokens")
+    database_url: str = Field(
+        "sqlite:///data/palaver.db", description="sqlite:///FILE or postgresql://..."
+    )
+    data_dir: Path = Field(
+        Path("data"), description="where the key that signs the visitors' cookies is kept"
+    )
+    moderators: Annotated[tuple[str, ...], NoDecode] = Field(
+        ("rules", "pii", "limits"), description="moderators to run, separated by commas"
+    )
+    policy: str = Field(
+        "standard", min_length=1, description="strict, standard, permissive, or a TOML file"
+    )
+    moderation_mode: Literal["window", "buffer_all"] = Field(
+        "window", description="release text sentence by sentence, or only once all is judged"
+    )
+    moderation_timeout_s: float = Field(
+        2.0, gt=0, le=300, description="how long one moderator may take for one check"
+    )
+    api_key: str = Field("", description="if set, /v1 asks for it as a Bearer token")
+    allowed_origins: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="other sites whose pages may call this one, separated by commas"
+    )
+    forwarded_allow_ips: str = Field(
+        "127.0.0.1", description="proxies whose X-Forwarded-* headers are believed"
+    )
+    max_body_bytes: int = Field(
+        2_000_000, ge=1024, description="largest request that is read; more is refused with 413"
+    )
+    drain_s: int = Field(10, ge=0, le=3600, description="seconds given to running answers at stop")
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="what is logged; message texts never are"
+    )
+
+    @field_validator("moderators", "allowed_origins", mode="before")
+    @classmethod
+    def _split_commas(cls, value: object) -> object:
+        if isinstance(value, str):
+            return tuple(part.strip() for part in value.split(",") if part.strip())
+        return value
+
+    @model_validator(mode="before")
+    @classmethod
+    def _listen_on_a_space(cls, values: object) -> object:
+        # A Space reaches its app from outside the container and tells so in its environment.
+        if isinstance(values, dict) and on_space():
+            values.setdefault("host", "0.0.0.0")
+        return values
+
+    @field_validator("moderators")
+    @classmethod
+    def _need_moderators(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if not value:
+            raise ValueError("name at least one moderator, for example: rules")
+        return value
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether only this machine can reach the application."""
+        return self.host in LOOPBACK
+
+    @property
+    def model_dir(self) -> Path:
+        """The folder of the chat model: a name is looked up in exported_models/."""
+        if Path(self.model).name == self.model:
+            return Path(__file__).parent.parent / "exported_models" / self.model
+        return Path(self.model)
+
+
+def on_space() -> bool:
+    """Whether this process runs on a Hugging Face Space."""
+    return "SPACE_ID" in os.environ
+
+
+def read_settings(arguments: Sequence[str] = ()) -> Settings:
+    """Read the settings from command-line flags, then the environment, then the defaults.
+
+    Raises:
+        SettingsError: a setting has a value that isn't allowed, or there is no such flag.
+    """
+    # Gradio asks home for its version at every start unless told not to; Palaver is offline.
+    os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
+    try:
+        return CliApp.run(Settings, cli_args=list(arguments))
+    except ValidationError as error:
+        raise SettingsError("\n".join(_sentence(row) for row in error.errors())) from error
+
+
+def _sentence(row: object) -> str:
+    assert isinstance(row, dict)
+    name = "_".join(str(part) for part in row["loc"]) or "setting"
+    value = "" if isinstance(row.get("input"), dict) else f" is {row.get('input')!r}"
+    shown = "" if "key" in name else value
+    return f"The setting {name} (PALAVER_{name.upper()}){shown}: {row['msg']}."

@@ -1,0 +1,5 @@
+"""The people's door: the page, made with Gradio and mounted on the application."""
+
+from webapp.ui.page import mount
+
+__all__ = ["mount"]
