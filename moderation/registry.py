@@ -1,7 +1,9 @@
 """Which moderators there are, and how one gets from a name to a moderator."""
 
+import tomllib
 from collections.abc import Mapping, Sequence
 from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
 from typing import cast
 
 from chat.errors import ModeratorError
@@ -49,6 +51,28 @@ def load_moderators(
         titles[title] = name
         loaded.append(moderator)
     return tuple(loaded)
+
+
+def read_config(path: Path) -> Mapping[str, Mapping[str, object]]:
+    """Read the moderators' own settings from TOML: a table for each, by its name.
+
+    Raises:
+        ModeratorError: the file can't be read, or isn't a list of tables.
+    """
+    try:
+        tables = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise ModeratorError(
+            f"The moderators' settings {path.name} can't be read: {reason}."
+        ) from error
+    for name, table in tables.items():
+        if not isinstance(table, dict):
+            raise ModeratorError(
+                f"{path.name}: {name} is {table!r}; allowed is a table for each moderator, "
+                "as in [limits]."
+            )
+    return tables
 
 
 def available() -> dict[str, str]:

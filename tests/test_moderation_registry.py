@@ -10,7 +10,7 @@ from chat.types import Message
 from moderation.base import ModerationContext
 from moderation.chain import Chain
 from moderation.policy import Policy
-from moderation.registry import available, load_moderators
+from moderation.registry import available, load_moderators, read_config
 
 # A plugin as somebody would write it: it imports nothing.
 SPOILERS = """
@@ -144,3 +144,21 @@ def test_unknown_setting_of_a_moderator_is_named(folder: Path):
 def test_missing_file_is_named():
     with pytest.raises(ModeratorError, match=r"'nowhere_at_all:X'"):
         load_moderators(["nowhere_at_all:X"])
+
+
+def test_settings_of_moderators_are_read_from_a_file(tmp_path):
+    path = tmp_path / "moderators.toml"
+    path.write_text("[limits]\nmax_chars = 5\n")
+    [limits] = load_moderators(["limits"], read_config(path))
+    verdict = limits.check(ModerationContext((Message("user", "far too long"),), "input"))
+    assert max(verdict.scores.values()) >= 0.5
+
+
+@pytest.mark.parametrize("text", ["max_chars = 5", "[limits", "\x00"])
+def test_a_file_of_settings_that_cannot_be_used_is_named(tmp_path, text):
+    path = tmp_path / "moderators.toml"
+    path.write_text(text)
+    with pytest.raises(ModeratorError, match=r"moderators\.toml"):
+        read_config(path)
+    with pytest.raises(ModeratorError, match=r"absent\.toml"):
+        read_config(tmp_path / "absent.toml")

@@ -14,6 +14,7 @@ from moderation.registry import load_moderators
 from storage.store import Store
 from tests.scripted import ScriptedBackend
 from webapp.service import (
+    Answering,
     ChatRequest,
     ChatService,
     MessagesRequest,
@@ -66,6 +67,7 @@ async def test_an_answer_streams_and_is_remembered(make_service, store):
     service, _ = make_service({"Hi": "Hello there. How are you today?"})
     started, *deltas, finished = await run(ask(service, "Hi"))
     assert isinstance(started, TurnStarted) and isinstance(finished, TurnFinished)
+    assert deltas[0] == Answering()
     assert shown(deltas) == "Hello there. How are you today?"
     question, answer = store.read_branch("ana", started.conversation_id)
     assert question.message == Message("user", "Hi")

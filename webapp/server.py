@@ -10,11 +10,12 @@ import uvicorn
 from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
 
-from chat.errors import SettingsError, SetupError
+from chat.errors import PalaverError, SettingsError
 from inference.backend import Backend, LocalBackend
 from moderation.chain import Chain
 from moderation.policy import Policy
-from moderation.registry import load_moderators
+from moderation.reading import read_manifest
+from moderation.registry import load_moderators, read_config
 from storage.store import Store
 from webapp import ui
 from webapp.api import chat, health
@@ -31,13 +32,10 @@ def create_app(settings: Settings, *, backend: Backend | None = None) -> FastAPI
     """Build the application from its settings; a given `backend` answers in the model's place.
 
     Raises:
-        SetupError: the model, a moderator, the policy, the key or the database can't be used.
+        SetupError: the model, a moderator, the policy or the key can't be used.
+        StorageError: the database can't be opened.
     """
-    chain = Chain(
-        load_moderators(settings.moderators),
-        Policy.load(settings.policy),
-        timeout_s=settings.moderation_timeout_s,
-    )
+    chain = load_chain(settings)
     cookie = VisitorCookie(read_key(settings.data_dir), in_frame=on_space())
     store = Store.open(settings.database_url)
     backend = backend or load_backend(settings)
@@ -59,6 +57,20 @@ def create_app(settings: Settings, *, backend: Backend | None = None) -> FastAPI
     _add_middleware(app, settings, cookie)
     ui.mount(app, service, settings)
     return app
+
+
+def load_chain(settings: Settings) -> Chain:
+    """Load the moderators and the policy that the settings name.
+
+    Raises:
+        ModeratorError: a moderator isn't there or can't be used.
+        PolicyError: the policy can't be understood.
+    """
+    config = read_config(settings.moderator_config) if settings.moderator_config else {}
+    moderators = load_moderators(settings.moderators, config)
+    categories = [name for m in moderators for name in read_manifest(m).categories]
+    policy = Policy.load(settings.policy, categories=categories)
+    return Chain(moderators, policy, timeout_s=settings.moderation_timeout_s)
 
 
 def load_backend(settings: Settings) -> LocalBackend:
@@ -97,7 +109,7 @@ def serve(settings: Settings) -> int:
     try:
         listener = bind(settings.host, settings.port)
         app = create_app(settings)
-    except SetupError as error:
+    except PalaverError as error:
         print(f"Palaver cannot start. {error}", file=sys.stderr)  # noqa: T201
         return 2
     server = uvicorn.Server(
@@ -109,7 +121,7 @@ def serve(settings: Settings) -> int:
             forwarded_allow_ips=settings.forwarded_allow_ips,
         )
     )
-    log.info("Palaver %s listens on http://%s:%d", "page", settings.host, settings.port)
+    log.info("Palaver listens on http://%s:%d", settings.host, settings.port)
     server.run(sockets=[listener])
     return 0
 

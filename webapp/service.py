@@ -76,6 +76,11 @@ class Waiting:
 
 
 @dataclass(frozen=True, slots=True)
+class Answering:
+    """The model has begun to write; its text follows as the moderators let it pass."""
+
+
+@dataclass(frozen=True, slots=True)
 class TextDelta:
     """A piece of the answer that the moderators have let pass."""
 
@@ -90,7 +95,7 @@ class TurnFinished:
     turn: Turn
 
 
-TurnEvent = TurnStarted | Waiting | TextDelta | TurnFinished
+TurnEvent = TurnStarted | Waiting | Answering | TextDelta | TurnFinished
 
 
 @dataclass(slots=True)
@@ -316,7 +321,7 @@ class ChatService:
             )
         draft.parent_id, draft.missing = match_path(known, draft.earlier)
 
-    async def _answer(self, draft: _Draft) -> AsyncGenerator[Waiting | TextDelta, None]:
+    async def _answer(self, draft: _Draft) -> AsyncGenerator[TurnEvent, None]:
         """Let the model write, and pass on what the moderators let pass."""
         prompt = (*draft.earlier, draft.question)
         gate = OutputGate(self._chain, prompt, mode=self._gate_mode, locale=draft.locale)
@@ -327,6 +332,8 @@ class ChatService:
                         case Queued(position):
                             yield Waiting(position)
                         case TextPiece(text, num_tokens):
+                            if not draft.usage.completion_tokens:
+                                yield Answering()
                             draft.usage = _count(draft.usage, num_tokens)
                             if released := await gate.feed(text):
                                 yield TextDelta(released)

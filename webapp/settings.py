@@ -50,6 +50,9 @@ class Settings(BaseSettings):
     moderators: Annotated[tuple[str, ...], NoDecode] = Field(
         ("rules", "pii", "limits"), description="moderators to run, separated by commas"
     )
+    moderator_config: Path | None = Field(
+        None, description="TOML file with the moderators' own settings, a table for each"
+    )
     policy: str = Field(
         "standard", min_length=1, description="strict, standard, permissive, or a TOML file"
     )

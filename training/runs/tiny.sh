@@ -28,3 +28,7 @@ mkdir -p "$RUN/generated"
     --warmup-steps 5 --schedule linear --validate-every 0
 
 "$PYTHON" -m training.evaluate --model "$RUN/sft/model" --shards "$RUN/shards"
+
+"$PYTHON" -m training.export --checkpoint "$RUN/sft/model" --out "$RUN/exported" --name tiny \
+    --run "$RUN/pretrain" "$RUN/sft" --mixture training/mixtures/tiny.toml \
+    --held-out "$RUN/shards" --force

@@ -61,3 +61,9 @@ write_conversations held_out 2000 7 held_out
 
 # 6. How good is it?
 "$PYTHON" -m training.evaluate --model "$RUN/sft/model" --shards "$RUN/sft_shards"
+
+# 7. As ONNX with int8 weights, compared with torch and refused if quantisation costs too much.
+#    `make run ARGS="--model RUN/exported"` serves it.
+"$PYTHON" -m training.export --checkpoint "$RUN/sft/model" --out "$RUN/exported" --name palaver \
+    --run "$RUN/pretrain" "$RUN/sft" --mixture training/mixtures/xs.toml \
+    training/mixtures/xs-sft.toml --held-out "$RUN/sft_shards" --strict --force

@@ -26,6 +26,7 @@ from webapp.api.schemas import (
 )
 from webapp.auth import API_OWNER, check_api_key
 from webapp.service import (
+    Answering,
     ChatService,
     MessagesRequest,
     TextDelta,
@@ -156,6 +157,8 @@ class _Chunks:
                 return [self._delta(Delta(role="assistant", content=""))]
             case Waiting(position):
                 return [f": waiting, position {position}\n\n"]
+            case Answering():
+                return []
             case TextDelta(text):
                 return [self._delta(Delta(content=text))]
             case TurnFinished(turn):

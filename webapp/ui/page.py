@@ -11,7 +11,15 @@ from fastapi import FastAPI
 
 from chat.errors import NotFound, PalaverError
 from chat.types import GenerationConfig
-from webapp.service import ChatRequest, ChatService, TextDelta, TurnFinished, TurnStarted, Waiting
+from webapp.service import (
+    Answering,
+    ChatRequest,
+    ChatService,
+    TextDelta,
+    TurnFinished,
+    TurnStarted,
+    Waiting,
+)
 from webapp.settings import Settings
 from webapp.ui import view
 
@@ -218,6 +226,8 @@ class _Desk:
                             gr.skip(),
                             view.waiting_note(position),
                         )
+                    case Answering():
+                        yield gr.skip(), gr.skip(), gr.skip(), gr.skip(), ""
                     case TextDelta(delta):
                         answer += delta
                         yield gr.skip(), answer, gr.skip(), gr.skip(), ""

@@ -87,4 +87,7 @@ def turn_note(turn: Turn, context_length: int) -> str:
         )
     if turn.finish_reason == "length":
         notes.append("The answer reached its longest length and may be incomplete.")
+    warned = sorted({verdict.category for verdict in turn.verdicts if verdict.action == "warn"})
+    if warned:
+        notes.append(f"Please take care: the moderators noticed {' and '.join(warned)} here.")
     return " ".join(notes)
