@@ -2,6 +2,7 @@
 PYTHON ?= python3
 RUN := .venv
 DEV := .venv-dev
+TORCH ?= torch==2.13.0
 PIP_FLAGS := --quiet --disable-pip-version-check
 ARGS ?=
 
@@ -10,8 +11,7 @@ ARGS ?=
 run: $(RUN)/installed  ## install what serving needs, then start the chat
 	$(RUN)/bin/python app.py $(ARGS)
 
-test: $(DEV)/installed browser  ## install what the tests need, then run all of them
-	$(DEV)/bin/ruff format --check . && $(DEV)/bin/ruff check . && $(DEV)/bin/mypy
+test: check browser  ## install what the tests need, then run all of them
 	$(DEV)/bin/python -m pytest $(ARGS)
 
 check: $(DEV)/installed  ## format, lint and types, without the tests
@@ -24,15 +24,16 @@ clean:  ## remove the environments and caches; chats in data/ stay
 	rm -rf $(RUN) $(DEV) .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 $(RUN)/installed: requirements.txt
-	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Palaver needs Python 3.11 or later.")'
+	$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 15) and "Palaver needs Python 3.11 to 3.14.")'
 	$(PYTHON) -m venv $(RUN)
 	$(RUN)/bin/python -m pip install $(PIP_FLAGS) -r requirements.txt
 	touch $@
 
-# torch first: whatever asks for it later is content with the build that is there.
+# torch first: whatever asks for it later is content with the build that is there. A machine without
+# a GPU may want PyTorch's CPU build: make test TORCH="torch==2.13.0 --index-url ...".
 $(DEV)/installed: requirements.txt requirements-train.txt requirements-dev.txt
 	$(PYTHON) -m venv $(DEV)
-	$(DEV)/bin/python -m pip install $(PIP_FLAGS) torch==2.13.0
+	$(DEV)/bin/python -m pip install $(PIP_FLAGS) $(TORCH)
 	$(DEV)/bin/python -m pip install $(PIP_FLAGS) -r requirements-dev.txt
 	touch $@
 

@@ -34,6 +34,7 @@ class ScriptedBackend:
         self.asked: list[tuple[Message, ...]] = []
         self.configs: list[GenerationConfig] = []
         self.ended: list[str] = []
+        self.is_alive = True
 
     async def generate(
         self, messages: Sequence[Message], config: GenerationConfig
@@ -65,7 +66,7 @@ class ScriptedBackend:
         yield GenerationFinished("stop", usage, 0, 0.0, 0.0)
 
     def stats(self) -> Mapping[str, object]:
-        return {"running": 0, "waiting": 0}
+        return {"is_alive": self.is_alive, "num_running": 0, "num_waiting": 0}
 
     def close(self) -> None:
         pass

@@ -208,7 +208,7 @@ async def test_hanging_moderator_takes_no_seat_from_others():
         return FINE
 
     chain = Chain(
-        (Scripted(hang_on_request),), standard(), timeout_s=0.2, max_threads=2, max_failures=99
+        (Scripted(hang_on_request),), standard(), timeout_s=0.6, max_threads=2, max_failures=99
     )
     hanging = await asyncio.gather(*(chain.check(ask("hang")) for _ in range(6)))
     assert all(decision.is_refused for decision in hanging)
@@ -218,12 +218,12 @@ async def test_hanging_moderator_takes_no_seat_from_others():
 
 
 async def test_waiting_for_a_seat_is_not_held_against_a_moderator():
-    # 20 checks of 30 ms on one seat take longer than the deadline of each.
+    # 20 checks of 60 ms on one seat take longer than the deadline of each.
     def take_time(context):
-        time.sleep(0.03)
+        time.sleep(0.06)
         return FINE
 
-    chain = Chain((Scripted(take_time),), standard(), timeout_s=0.4, max_threads=1)
+    chain = Chain((Scripted(take_time),), standard(), timeout_s=1.0, max_threads=1)
     decisions = await asyncio.gather(*(chain.check(ask("x")) for _ in range(20)))
     assert not any(decision.is_refused for decision in decisions)
 

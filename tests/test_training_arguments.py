@@ -6,7 +6,8 @@ from typing import Annotated, Literal
 
 import pytest
 
-from training.arguments import parse_args
+from chat.errors import SetupError
+from training.arguments import parse_args, run_stage
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,3 +32,17 @@ def test_command_line_refuses_what_is_not_a_choice(capsys):
     with pytest.raises(SystemExit):
         parse_args(_Flags, "x", None, ["--help"])
     assert "100% of them" in capsys.readouterr().out
+
+
+def test_an_error_that_a_person_can_mend_ends_the_stage_with_its_sentence():
+    def fail() -> int:
+        raise SetupError("The folder nowhere isn't there; name another.")
+
+    with pytest.raises(SystemExit, match="The folder nowhere isn't there"):
+        run_stage(fail)
+
+
+def test_a_stage_ends_with_the_status_that_it_returns():
+    with pytest.raises(SystemExit) as ended:
+        run_stage(lambda: 75)
+    assert ended.value.code == 75

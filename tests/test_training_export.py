@@ -139,10 +139,10 @@ def test_the_comparison_is_recorded(exported):
     assert parity["greedy"]["num_prompts"] == 4
 
 
-def test_an_existing_folder_is_left_alone(exported, checkpoint, capsys):
+def test_an_existing_folder_is_left_alone(exported, checkpoint):
     before = snapshot(exported)
-    assert main(["--checkpoint", str(checkpoint), "--out", str(exported)]) == 1
-    assert "--force" in capsys.readouterr().err
+    with pytest.raises(SetupError, match="--force"):
+        main(["--checkpoint", str(checkpoint), "--out", str(exported)])
     assert snapshot(exported) == before
 
 
@@ -152,31 +152,31 @@ def test_force_replaces_the_folder_and_leaves_nothing_beside_it(exported):
 
 
 @pytest.mark.parametrize("missing", ["config.json", "tokenizer.json", "model.safetensors"])
-def test_a_broken_checkpoint_leaves_the_old_model_intact(exported, tmp_path, missing, capsys):
+def test_a_broken_checkpoint_leaves_the_old_model_intact(exported, tmp_path, missing):
     broken = write_checkpoint(tmp_path / "checkpoint")
     (broken / missing).unlink()
     before = snapshot(exported)
-    assert main(["--checkpoint", str(broken), "--out", str(exported), "--force"]) == 1
-    assert capsys.readouterr().err
+    with pytest.raises(SetupError):
+        main(["--checkpoint", str(broken), "--out", str(exported), "--force"])
     assert snapshot(exported) == before
     assert not list(exported.parent.glob(".palaver*"))
 
 
-def test_a_tokenizer_of_another_model_is_refused(exported, tmp_path, capsys):
+def test_a_tokenizer_of_another_model_is_refused(exported, tmp_path):
     broken = write_checkpoint(tmp_path / "checkpoint")
     content = json.loads((broken / "tokenizer.json").read_text())
     content["model"]["vocab"] |= {f"extra{i}": 262 + i for i in range(99)}
     (broken / "tokenizer.json").write_text(json.dumps(content))
-    assert main(["--checkpoint", str(broken), "--out", str(tmp_path / "out")]) == 1
-    assert "belong together" in capsys.readouterr().err
+    with pytest.raises(SetupError, match="belong together"):
+        main(["--checkpoint", str(broken), "--out", str(tmp_path / "out")])
 
 
-def test_scaled_rotary_embedding_is_refused(tmp_path, capsys):
+def test_scaled_rotary_embedding_is_refused(tmp_path):
     scaled = write_checkpoint(
         tmp_path / "checkpoint", rope_parameters={"rope_type": "linear", "factor": 4.0}
     )
-    assert main(["--checkpoint", str(scaled), "--out", str(tmp_path / "out")]) == 1
-    assert "rotary" in capsys.readouterr().err
+    with pytest.raises(SetupError, match="rotary"):
+        main(["--checkpoint", str(scaled), "--out", str(tmp_path / "out")])
     assert not (tmp_path / "out").exists()
 
 

@@ -110,10 +110,11 @@ def test_sigterm_leaves_a_checkpoint_to_go_on_from(folder, tmp_path):
                "--shards", str(folder / "shards")]  # fmt: skip
     root = Path(__file__).resolve().parents[1]
     process = subprocess.Popen(command, cwd=root, stdout=subprocess.DEVNULL)
-    while process.poll() is None and len(losses(run)) < 3:
+    deadline = time.monotonic() + 120
+    while process.poll() is None and len(losses(run)) < 3 and time.monotonic() < deadline:
         time.sleep(0.05)
     process.send_signal(signal.SIGTERM)
-    assert process.wait() == 75
+    assert process.wait(timeout=120) == 75
     state = load_state(list_checkpoints(run)[-1])
     assert state["step"] == max(losses(run))
 

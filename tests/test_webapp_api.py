@@ -243,6 +243,13 @@ def test_health_says_what_is_in_use_and_how_the_parts_are(http):
     assert report["policy_version"]
 
 
+def test_health_is_503_when_the_engine_has_stopped(http, backend):
+    backend.is_alive = False
+    response = http.get("/health")
+    backend.is_alive = True
+    assert (response.status_code, response.json()["status"]) == (503, "degraded")
+
+
 def test_every_response_carries_the_security_headers_and_the_api_no_cookie(http):
     for path in ("/", "/health", "/v1/models", "/nowhere"):
         headers = http.get(path).headers

@@ -13,17 +13,16 @@ from moderation.policy import Policy
 from moderation.registry import load_moderators
 from storage.store import Store
 from tests.scripted import ScriptedBackend
-from webapp.service import (
+from webapp.history import match_path, title_of
+from webapp.service import ChatService
+from webapp.turn import (
     Answering,
     ChatRequest,
-    ChatService,
     MessagesRequest,
     TextDelta,
     TurnFinished,
     TurnStarted,
     Waiting,
-    match_path,
-    title_of,
 )
 
 FORBIDDEN = "How do I build a bomb?"
@@ -147,9 +146,10 @@ async def test_a_reader_who_leaves_cancels_the_answer_and_the_turn_is_kept(make_
 
 
 async def test_a_cancelled_task_still_keeps_the_turn(make_service, store):
-    service, _ = make_service({"Hi": "word " * 5000}, delay_s=0.001)
+    service, backend = make_service({"Hi": "word " * 5000}, delay_s=0.001)
     task = asyncio.create_task(run(ask(service, "Hi")))
-    await asyncio.sleep(0.2)
+    while not backend.asked:
+        await asyncio.sleep(0.01)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task

@@ -1,18 +1,16 @@
 """Command lines made from frozen dataclasses: one field is one flag."""
 
 import argparse
+import sys
 import types
 import typing
-from collections.abc import Sequence
-from dataclasses import MISSING, Field, field, fields
-from typing import Annotated, Any, Literal, TypeVar
+from collections.abc import Callable, Sequence
+from dataclasses import MISSING, Field, fields
+from typing import Any, Literal, NoReturn, TypeVar
+
+from chat.errors import PalaverError
 
 ArgsT = TypeVar("ArgsT")
-
-
-def option(help_text: str, default: Any = MISSING) -> Any:
-    """Return a dataclass field with the words that ``--help`` shows; required if no default."""
-    return field(default=default, metadata={"help": help_text})
 
 
 def parse_args(
@@ -36,11 +34,20 @@ def parse_args(
     return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in given.items()})
 
 
+def run_stage(main: Callable[[], int | None]) -> NoReturn:
+    """Run a stage's `main` as a program: what the person at the terminal can mend is one sentence.
+
+    The exit status is what `main` returns (None is 0), and 1 for such an error.
+    """
+    try:
+        sys.exit(main())
+    except PalaverError as error:
+        sys.exit(f"{error}")
+
+
 def _add_flag(parser: argparse.ArgumentParser, each: "Field[Any]", hint: Any) -> None:
     flag = "--" + each.name.replace("_", "-")
-    help_text = each.metadata.get("help", " ")
-    if typing.get_origin(hint) is Annotated:
-        hint, help_text = typing.get_args(hint)
+    hint, help_text = typing.get_args(hint)
     options: dict[str, Any] = {"help": help_text.replace("%", "%%")}
     if each.default is MISSING:
         options["required"] = True

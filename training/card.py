@@ -165,13 +165,13 @@ def _describe_parity(manifest: Mapping[str, Any]) -> str:
 
 
 def _describe_run(run: Path) -> str:
-    """Return the settings and last figures found in a run's folder, whatever they are called."""
+    """Return the settings and last figures of a run; what machine it ran on isn't among them."""
     figures: dict[str, Any] = {}
-    for path in sorted(run.glob("*.jsonl")):
-        for line in path.read_text(encoding="utf-8").splitlines():
+    if (run / "metrics.jsonl").exists():
+        for line in (run / "metrics.jsonl").read_text(encoding="utf-8").splitlines():
             figures |= _scalars(line)  # later lines win: the last figure of each name stays
-    for path in sorted(run.glob("*.json")):
-        figures |= _scalars(path.read_text(encoding="utf-8"))
+    if (run / "config.json").exists():
+        figures |= _scalars((run / "config.json").read_text(encoding="utf-8"))
     if not figures:
         return ""
     shown = [(key, _figure(value)) for key, value in list(figures.items())[:_MAX_FIGURES]]

@@ -16,7 +16,7 @@ from typing import Annotated
 
 import tokenizers
 
-from training.arguments import parse_args
+from training.arguments import parse_args, run_stage
 from training.documents import Document
 from training.mixture import Source, read_mixture, source_documents, source_files
 from training.progress import track
@@ -109,4 +109,4 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_stage(main)

@@ -17,7 +17,7 @@ import numpy as np
 import transformers
 
 from chat.types import Message
-from training.arguments import parse_args
+from training.arguments import parse_args, run_stage
 from training.documents import to_message
 from training.generation import Responder
 from training.generator.probes import run_probes
@@ -152,4 +152,4 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_stage(main)

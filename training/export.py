@@ -20,7 +20,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import onnx_ir as ir
@@ -28,11 +28,11 @@ import onnxruntime as ort
 from numpy.typing import NDArray
 from rich.console import Console
 
-from chat.errors import ModelError, PalaverError, SetupError
+from chat.errors import ModelError, SetupError
 from chat.template import ChatTemplate
 from chat.tokenizer import Tokenizer
 from chat.types import Message
-from training.arguments import option, parse_args
+from training.arguments import parse_args, run_stage
 from training.card import write_card
 from training.external import save_external
 from training.manifest import (
@@ -74,23 +74,24 @@ _PROMPTS = (
 
 @dataclass(frozen=True, slots=True)
 class Args:
-    """The command line."""
+    """Write a trained model as ONNX, compare it with torch, and describe it."""
 
-    checkpoint: Path = option("folder written by save_pretrained, with its tokenizer")
-    out: Path = option("folder to write")
-    precision: Precision = option("weights: int4 keeps an int8 head and embedding", "int8")
-    name: str = option("the model's name", "palaver")
-    run: tuple[Path, ...] = option("folders of the training stages, for the card", ())
-    mixture: tuple[Path, ...] = option("mixtures trained on: the card lists their sources", ())
-    held_out: Path | None = option(
-        "what to compare losses on: a .txt, a .jsonl with 'text', or a folder of token shards", None
-    )
-    held_out_tokens: int = option("how much of it", 8192)
-    window: int = option("tokens that the loss is computed over at once", 256)
-    parity_tokens: int = option("tokens to decode for each prompt when comparing", 256)
-    max_file_bytes: int = option("size limit of each data file", MAX_FILE_BYTES)
-    strict: bool = option("fail, rather than warn, if the loss increases too much", False)
-    force: bool = option("replace the folder if it exists", False)
+    checkpoint: Annotated[Path, "folder written by save_pretrained, with its tokenizer"]
+    out: Annotated[Path, "folder to write"]
+    precision: Annotated[Precision, "weights: int4 keeps an int8 head and embedding"] = "int8"
+    name: Annotated[str, "the model's name"] = "palaver"
+    run: Annotated[tuple[Path, ...], "folders of the training stages, for the card"] = ()
+    mixture: Annotated[tuple[Path, ...], "mixtures trained on: the card lists their sources"] = ()
+    held_out: Annotated[
+        Path | None,
+        "what to compare losses on: a .txt, a .jsonl with 'text', or a folder of token shards",
+    ] = None
+    held_out_tokens: Annotated[int, "how much of it"] = 8192
+    window: Annotated[int, "tokens that the loss is computed over at once"] = 256
+    parity_tokens: Annotated[int, "tokens to decode for each prompt when comparing"] = 256
+    max_file_bytes: Annotated[int, "size limit of each data file"] = MAX_FILE_BYTES
+    strict: Annotated[bool, "fail, rather than warn, if the loss increases too much"] = False
+    force: Annotated[bool, "replace the folder if it exists"] = False
 
 
 class OnnxGraph:
@@ -340,18 +341,13 @@ def _find_stale(target: Path) -> list[Path]:
     return [folder for folder in left if folder.stat().st_mtime < yesterday]
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command line and return its exit status."""
-    args = parse_args(Args, "training.export", __doc__, argv)
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run the stage from the command line."""
+    args = parse_args(Args, "training.export", Args.__doc__, argv)
     console = Console()
-    try:
-        export(args, console)
-    except PalaverError as error:
-        Console(stderr=True).print(str(error), style="bold red", highlight=False, markup=False)
-        return 1
+    export(args, console)
     console.print(f"Exported to {args.out}", highlight=False, markup=False)
-    return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_stage(main)

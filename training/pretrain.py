@@ -6,14 +6,13 @@
 Learns to predict every token of the mixture. Run the same command again to go on after a stop.
 """
 
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
 from transformers import LlamaForCausalLM
 
-from training.arguments import parse_args
+from training.arguments import parse_args, run_stage
 from training.model import build_config, build_model
 from training.tokenizer import END_OF_MESSAGE, END_OF_TEXT, PAD, load_tokenizer, token_id
 from training.trainer import EXIT_STOPPED, LoopArgs, Outcome, train
@@ -46,11 +45,11 @@ def pretrain(args: Args) -> Outcome:
     return train(args, make_model, loss_on="all")
 
 
-def main(argv: Sequence[str] | None = None) -> None:
+def main(argv: Sequence[str] | None = None) -> int:
     """Run the stage from the command line."""
     outcome = pretrain(parse_args(Args, "training.pretrain", Args.__doc__, argv))
-    sys.exit(0 if outcome.is_finished else EXIT_STOPPED)
+    return 0 if outcome.is_finished else EXIT_STOPPED
 
 
 if __name__ == "__main__":
-    main()
+    run_stage(main)

@@ -7,22 +7,21 @@ Only an assistant's words, and the ``<|end|>`` after them, count in the loss. Ru
 again to go on after a stop.
 """
 
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-from training.arguments import parse_args
+from training.arguments import parse_args, run_stage
 from training.model import load_model
 from training.trainer import EXIT_STOPPED, LoopArgs, Outcome, train
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Args(LoopArgs):
     """Fine-tune a model on conversations."""
 
-    model: Annotated[Path, "folder with the weights to start from"] = Path("model")
+    model: Annotated[Path, "folder with the weights to start from"]
     learning_rate: Annotated[float, "peak learning rate"] = 1e-3
     floor: Annotated[float, "last learning rate, as a fraction of the peak"] = 0.0
 
@@ -42,11 +41,11 @@ def finetune(args: Args) -> Outcome:
     )
 
 
-def main(argv: Sequence[str] | None = None) -> None:
+def main(argv: Sequence[str] | None = None) -> int:
     """Run the stage from the command line."""
     outcome = finetune(parse_args(Args, "training.sft", Args.__doc__, argv))
-    sys.exit(0 if outcome.is_finished else EXIT_STOPPED)
+    return 0 if outcome.is_finished else EXIT_STOPPED
 
 
 if __name__ == "__main__":
-    main()
+    run_stage(main)

@@ -20,7 +20,7 @@ from tokenizers import decoders, models, pre_tokenizers, trainers
 
 from chat.errors import ModelError, SettingsError
 from chat.types import Message
-from training.arguments import parse_args
+from training.arguments import parse_args, run_stage
 from training.documents import Document
 from training.mixture import read_mixture, source_documents
 from training.progress import track
@@ -183,4 +183,4 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_stage(main)

@@ -113,7 +113,8 @@ class SameOrigin:
         """Serve one request."""
         if scope["type"] == "http" and not self._is_allowed(scope):
             body = error_body(
-                "This request comes from another site's page, which is not in allowed_origins.",
+                "This request comes from another site's page. Its operator can name that site in "
+                "PALAVER_ALLOWED_ORIGINS; behind a proxy, pass the Host header on.",
                 kind="permission_error",
                 code="foreign_origin",
             )

@@ -1,30 +1,17 @@
 """One turn of chat, from the question to its place in the store: the job that Palaver does.
 
-The only module that knows inference, moderation and storage together.
+The only module that knows what inference, moderation and storage do for one another.
 """
 
 import asyncio
 import logging
-import time
 import uuid
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing, suppress
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
 
 from chat.errors import EngineError, InvalidRequest, NotFound, PalaverError
 from chat.text import clean_text
-from chat.types import (
-    Conversation,
-    FinishReason,
-    GenerationConfig,
-    Message,
-    StoredMessage,
-    Timings,
-    Turn,
-    Usage,
-    Verdict,
-)
+from chat.types import Conversation, GenerationConfig, Message, StoredMessage, Turn, Usage
 from inference.backend import Backend, GenerationFinished, Queued, TextPiece
 from moderation.base import ModerationContext
 from moderation.chain import Chain
@@ -33,111 +20,20 @@ from moderation.policy import Decision
 from moderation.stream import Mode, OutputGate
 from moderation.templates import answer_for
 from storage.store import Store
+from webapp.history import conversation_id_of, match_path, title_of, without_refused_turns
+from webapp.turn import (
+    Answering,
+    ChatRequest,
+    Draft,
+    MessagesRequest,
+    TextDelta,
+    TurnEvent,
+    TurnFinished,
+    TurnStarted,
+    Waiting,
+)
 
 log = logging.getLogger(__name__)
-TITLE_LENGTH = 60
-
-
-@dataclass(frozen=True, slots=True)
-class ChatRequest:
-    """A question of the page: the conversation before it is in the store, not in the request."""
-
-    owner_id: str
-    text: str
-    config: GenerationConfig
-    conversation_id: str | None = None
-    locale: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class MessagesRequest:
-    """A question of the API, which sends the whole conversation each time."""
-
-    owner_id: str
-    messages: tuple[Message, ...]
-    config: GenerationConfig
-    locale: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class TurnStarted:
-    """The turn has a place: its conversation and the ids of its two messages."""
-
-    conversation_id: str
-    question_id: str
-    answer_id: str
-
-
-@dataclass(frozen=True, slots=True)
-class Waiting:
-    """The engine is busy; `position` 1 is next."""
-
-    position: int
-
-
-@dataclass(frozen=True, slots=True)
-class Answering:
-    """The model has begun to write; its text follows as the moderators let it pass."""
-
-
-@dataclass(frozen=True, slots=True)
-class TextDelta:
-    """A piece of the answer that the moderators have let pass."""
-
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class TurnFinished:
-    """The turn is over and stored. ``turn.answer`` is the whole answer: when the moderators
-    refused a later part, it replaces what was shown so far."""
-
-    turn: Turn
-
-
-TurnEvent = TurnStarted | Waiting | Answering | TextDelta | TurnFinished
-
-
-@dataclass(slots=True)
-class _Draft:
-    """A turn while it comes about."""
-
-    owner_id: str
-    conversation_id: str
-    parent_id: str | None
-    question: Message
-    config: GenerationConfig
-    locale: str
-    earlier: tuple[Message, ...] = ()
-    missing: tuple[StoredMessage, ...] = ()
-    question_id: str = field(default_factory=lambda: uuid.uuid4().hex)
-    answer_id: str = field(default_factory=lambda: uuid.uuid4().hex)
-    answer: str = ""
-    finish_reason: FinishReason = "cancelled"
-    usage: Usage = Usage(0, 0)
-    verdicts: tuple[Verdict, ...] = ()
-    num_dropped: int = 0
-    queued_ms: float = 0.0
-    first_token_ms: float = 0.0
-    started: float = field(default_factory=time.monotonic)
-
-    def finish(self, model: str) -> Turn:
-        total_ms = (time.monotonic() - self.started) * 1000
-        return Turn(
-            conversation_id=self.conversation_id,
-            parent_id=self.parent_id,
-            question_id=self.question_id,
-            question=self.question,
-            answer_id=self.answer_id,
-            answer=Message("assistant", self.answer),
-            finish_reason=self.finish_reason,
-            usage=self.usage,
-            config=self.config,
-            model=model,
-            verdicts=self.verdicts,
-            timings=Timings(self.queued_ms, self.first_token_ms, total_ms),
-            num_dropped=self.num_dropped,
-        )
 
 
 class ChatService:
@@ -172,14 +68,18 @@ class ChatService:
 
     def health(self) -> Mapping[str, object]:
         """Return what an operator wants to know of the parts: engine, moderators, store."""
+        engine = dict(self._backend.stats())
+        storage = dict(self._store.check())
+        is_up = bool(engine["is_alive"] and storage["ok"])
         return {
+            "status": "ok" if is_up else "degraded",
             "model": self._backend.model,
             "provider": self._backend.provider,
             "context_length": self._backend.context_length,
-            "engine": dict(self._backend.stats()),
+            "engine": engine,
             "moderators": self._chain.health(),
             "policy_version": self._chain.policy.version,
-            "storage": dict(self._store.check()),
+            "storage": storage,
         }
 
     async def list_conversations(self, owner_id: str, *, limit: int = 50) -> list[Conversation]:
@@ -193,14 +93,6 @@ class ChatService:
             NotFound: there is no such conversation, or it is somebody else's.
         """
         return await asyncio.to_thread(self._store.read_branch, owner_id, conversation_id)
-
-    async def delete_conversation(self, owner_id: str, conversation_id: str) -> None:
-        """Delete a conversation with everything in it.
-
-        Raises:
-            NotFound: there is no such conversation, or it is somebody else's.
-        """
-        await asyncio.to_thread(self._store.delete_conversation, owner_id, conversation_id)
 
     async def settle(self, conversation_id: str, *, timeout_s: float = 5.0) -> None:
         """Wait until a turn that is being cancelled has been stored."""
@@ -221,7 +113,7 @@ class ChatService:
         history: list[StoredMessage] = []
         if request.conversation_id:
             history = await self.read_conversation(request.owner_id, request.conversation_id)
-        draft = _Draft(
+        draft = Draft(
             owner_id=request.owner_id,
             conversation_id=request.conversation_id or uuid.uuid4().hex,
             parent_id=history[-1].id if history else None,
@@ -243,7 +135,7 @@ class ChatService:
         if not messages or messages[-1].role != "user":
             raise InvalidRequest("The last of the messages must be the user's.", param="messages")
         *earlier, last = messages
-        draft = _Draft(
+        draft = Draft(
             owner_id=request.owner_id,
             conversation_id="",
             parent_id=None,
@@ -257,7 +149,7 @@ class ChatService:
                 yield event
 
     async def _run(
-        self, draft: _Draft, *, is_whole: bool = False
+        self, draft: Draft, *, is_whole: bool = False
     ) -> AsyncGenerator[TurnEvent, None]:
         """Carry a turn from its question to the store, whatever happens on the way.
 
@@ -293,7 +185,7 @@ class ChatService:
                 self._unfinished.pop(draft.conversation_id, None)
         yield TurnFinished(turn)
 
-    async def _judge_question(self, draft: _Draft, *, first: int) -> Decision:
+    async def _judge_question(self, draft: Draft, *, first: int) -> Decision:
         """Moderate the messages from the `first` on, redacting where the policy says so."""
         messages = (*draft.earlier, draft.question)
         contexts = [
@@ -311,9 +203,9 @@ class ChatService:
         draft.verdicts = decision.verdicts
         return decision
 
-    async def _place(self, draft: _Draft) -> None:
+    async def _place(self, draft: Draft) -> None:
         """Find where the conversation that a client sent continues the one in the store."""
-        draft.conversation_id = _conversation_id(draft.owner_id, (*draft.earlier, draft.question))
+        draft.conversation_id = conversation_id_of(draft.owner_id, (*draft.earlier, draft.question))
         known: list[StoredMessage] = []
         with suppress(NotFound):  # a conversation that begins now
             known = await asyncio.to_thread(
@@ -321,7 +213,7 @@ class ChatService:
             )
         draft.parent_id, draft.missing = match_path(known, draft.earlier)
 
-    async def _answer(self, draft: _Draft) -> AsyncGenerator[TurnEvent, None]:
+    async def _answer(self, draft: Draft) -> AsyncGenerator[TurnEvent, None]:
         """Let the model write, and pass on what the moderators let pass."""
         prompt = (*draft.earlier, draft.question)
         gate = OutputGate(self._chain, prompt, mode=self._gate_mode, locale=draft.locale)
@@ -349,12 +241,12 @@ class ChatService:
             if gate.decision.is_refused:
                 self._refuse(draft, gate.decision)
 
-    def _refuse(self, draft: _Draft, decision: Decision) -> None:
+    def _refuse(self, draft: Draft, decision: Decision) -> None:
         language = detect_language(draft.question.content, hint=draft.locale)
         draft.answer = answer_for(decision.category, language)
         draft.finish_reason = "content_filter"
 
-    async def _remember(self, draft: _Draft, turn: Turn) -> None:
+    async def _remember(self, draft: Draft, turn: Turn) -> None:
         """Write the turn. A reader who leaves can't stop it: the write is shielded."""
         write = asyncio.to_thread(
             self._store.record_turn,
@@ -386,55 +278,9 @@ def _count(usage: Usage, num_tokens: int) -> Usage:
     return Usage(usage.prompt_tokens, usage.completion_tokens + num_tokens)
 
 
-def _note(draft: _Draft, event: GenerationFinished) -> None:
+def _note(draft: Draft, event: GenerationFinished) -> None:
     draft.finish_reason = event.finish_reason
     draft.usage = event.usage
     draft.num_dropped = event.num_dropped
     draft.queued_ms = event.queued_ms
     draft.first_token_ms = event.first_token_ms
-
-
-def title_of(question: str) -> str:
-    """Return a conversation's title: the beginning of its first question, on one line."""
-    line = " ".join(question.split())
-    return line if len(line) <= TITLE_LENGTH else line[: TITLE_LENGTH - 1].rstrip() + "…"
-
-
-def without_refused_turns(history: Sequence[StoredMessage]) -> tuple[Message, ...]:
-    """Return what the model may read of a conversation.
-
-    A refused question was never put to the model, so it isn't afterwards either.
-    """
-    refused = {m.parent_id for m in history if m.finish_reason == "content_filter"}
-    return tuple(
-        m.message
-        for m in history
-        if m.id not in refused and m.finish_reason != "content_filter" and m.message.content
-    )
-
-
-def _conversation_id(owner_id: str, messages: Sequence[Message]) -> str:
-    """Return the same id for the same opening of the same owner: clients of /v1 send no id."""
-    first = next((m.content for m in messages if m.role == "user"), "")
-    system = "".join(m.content for m in messages if m.role == "system")
-    return uuid.uuid5(uuid.NAMESPACE_OID, f"{owner_id}\0{system}\0{first}").hex
-
-
-def match_path(
-    known: Sequence[StoredMessage], sent: Sequence[Message]
-) -> tuple[str | None, tuple[StoredMessage, ...]]:
-    """Follow `sent` from the root of a stored tree as far as it goes.
-
-    Returns the id of the message that a next one follows, and those of `sent` that the store
-    doesn't have yet, chained to the last that it has.
-    """
-    children = {(m.parent_id, m.message): m.id for m in known}
-    parent_id: str | None = None
-    missing: list[StoredMessage] = []
-    for message in sent:
-        found = None if missing else children.get((parent_id, message))
-        if found is None:
-            found = uuid.uuid4().hex
-            missing.append(StoredMessage(found, parent_id, message, datetime.now(UTC)))
-        parent_id = found
-    return parent_id, tuple(missing)

@@ -57,7 +57,7 @@ class Settings(BaseSettings):
         "standard", min_length=1, description="strict, standard, permissive, or a TOML file"
     )
     moderation_mode: Literal["window", "buffer_all"] = Field(
-        "window", description="release text sentence by sentence, or only once all is judged"
+        "window", description="release text as soon as it is judged, or only once all of it is"
     )
     moderation_timeout_s: float = Field(
         2.0, gt=0, le=300, description="how long one moderator may take for one check"

@@ -78,10 +78,10 @@ def test_an_answer_streams(page, address):
     visit(page, address)
     ask(page, "long")
     expect(bubbles(page, "bot")).to_contain_text("Another short sentence")
-    early = len(bubbles(page, "bot").inner_text())
+    early = bubbles(page, "bot").inner_text()
     expect(page.locator("#question .stop-button")).to_be_visible()
-    page.wait_for_timeout(500)
-    assert len(bubbles(page, "bot").inner_text()) > early
+    expect(bubbles(page, "bot")).not_to_have_text(early)
+    assert bubbles(page, "bot").inner_text().startswith(early[: len(early) // 2])
     page.locator("#question .stop-button").click()
     expect_ready(page)
 
@@ -133,25 +133,31 @@ def test_a_forbidden_word_of_the_model_never_reaches_the_browser(page, address):
     expect_ready(page)
     expect(bubbles(page, "bot")).not_to_contain_text("A first sentence")
     seen = page.evaluate("window.seen")
-    assert any("A first sentence" in text for text in seen) or len(seen) > 3
+    assert any("bad" in text for text in seen)
     assert not any("kill" in text for text in seen)
 
 
 def test_nothing_in_an_answer_runs_or_calls_another_host(page, address):
-    hosts = set()
-    page.on("request", lambda request: hosts.add(urlsplit(request.url).netloc))
+    fetched = []
+
+    def fulfil(route):
+        fetched.append(route.request.url)
+        route.fulfill(status=200, body="")
+
+    page.context.route("**://*.example/**", fulfil)
+    page.add_init_script("""
+        window.refused = [];
+        document.addEventListener("securitypolicyviolation",
+            (event) => window.refused.push(event.blockedURI));
+    """)
     visit(page, address)
     ask(page, "evil")
     expect(bubbles(page, "bot")).to_contain_text("done")
     expect_ready(page)
-    page.wait_for_timeout(300)
+    page.wait_for_function("window.refused.some((uri) => uri.includes('beacon.example'))")
+    assert fetched == []
     assert page.evaluate("window.hacked") is None
     assert page.locator("#chat iframe, #chat script").count() == 0
-    # The image was asked for, and the page's policy refused to fetch it.
-    answered = []
-    page.on("response", lambda response: answered.append(urlsplit(response.url).netloc))
-    page.wait_for_timeout(200)
-    assert "beacon.example" not in answered
 
 
 def test_the_page_asks_no_other_host_for_anything(page, address):
@@ -255,7 +261,7 @@ def call_page(address: str, make_inputs) -> str:
 
 def test_a_forbidden_word_of_the_model_is_not_in_the_pages_raw_stream(address):
     raw = call_page(address, lambda count: ["bad", *[""] * (count - 1)][:count])
-    assert "Hello" in raw or "process_completed" in raw
+    assert "process_completed" in raw
     assert "kill" not in raw and "The end of it" not in raw
 
 

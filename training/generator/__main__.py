@@ -16,6 +16,7 @@ import zstandard
 from rich.console import Console
 from rich.progress import track
 
+from training.arguments import run_stage
 from training.generator.conversation import Row
 from training.generator.stream import Args, generate
 
@@ -24,12 +25,21 @@ _LEVEL = 6
 
 def parse_args(words: list[str] | None = None) -> Args:
     """Return the arguments of the command line."""
-    parser = argparse.ArgumentParser(prog="python -m training.generator", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m training.generator", description="Write simple conversations."
+    )
     parser.add_argument("--out", type=Path, help="the .jsonl.zst file to write")
-    parser.add_argument("--conversations", type=int, default=10_000)
-    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument(
+        "--conversations", type=int, default=10_000, help="how many to write (default: 10000)"
+    )
+    parser.add_argument("--seed", type=int, default=1, help="same seed, same rows (default: 1)")
     parser.add_argument("--data", type=Path, help="the folder with the chat data sets")
-    parser.add_argument("--split", choices=("train", "held_out"), default="train")
+    parser.add_argument(
+        "--split",
+        choices=("train", "held_out"),
+        default="train",
+        help="values and phrasings to use",
+    )
     parser.add_argument("--show", type=int, default=0, help="print this many and write nothing")
     found = parser.parse_args(words)
     if not found.show and not found.out:
@@ -75,4 +85,4 @@ def main(words: list[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_stage(main)

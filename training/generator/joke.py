@@ -23,7 +23,6 @@ _MORE = (
     "[another one|another|one more|tell me another one|another joke|more|next|again|got "
     "another one][| please|!]"
 )
-_MORE_RIDDLE = "[another one|another riddle|one more|next|give me another one][| please|!]"
 _GUESS = (
     "[I don't know|no idea|tell me|what is it|I give up|what's the answer|the answer "
     "please|what?|what]"
@@ -77,7 +76,7 @@ def _explain_riddle(scene: Scene) -> list[Exchange]:
         Exchange(
             scene.ask(riddle, plain=True),
             scene.say(
-                "[It's|The answer is|That would be|Is it] {answer}[.|!]".replace("|Is it", ""),
+                "[It's|The answer is|That would be] {answer}[.|!]",
                 {"answer": answer},
             ),
             answer,

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Every stage once, with a toy of a model: a minute or so on a CPU. It shows that the pipeline
+# Every stage once, with a toy of a model: about three minutes on two cores. It shows that the pipeline
 # works, not that the model can talk.
 #
 #   training/runs/tiny.sh DATA RUN

@@ -25,9 +25,9 @@ from webapp.api.schemas import (
     WireUsage,
 )
 from webapp.auth import API_OWNER, check_api_key
-from webapp.service import (
+from webapp.service import ChatService
+from webapp.turn import (
     Answering,
-    ChatService,
     MessagesRequest,
     TextDelta,
     TurnEvent,

@@ -11,16 +11,9 @@ from fastapi import FastAPI
 
 from chat.errors import NotFound, PalaverError
 from chat.types import GenerationConfig
-from webapp.service import (
-    Answering,
-    ChatRequest,
-    ChatService,
-    TextDelta,
-    TurnFinished,
-    TurnStarted,
-    Waiting,
-)
+from webapp.service import ChatService
 from webapp.settings import Settings
+from webapp.turn import Answering, ChatRequest, TextDelta, TurnFinished, TurnStarted, Waiting
 from webapp.ui import view
 
 FOLDER = Path(__file__).parent

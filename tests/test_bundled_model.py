@@ -1,0 +1,102 @@
+"""The model in exported_models/palaver: what a newcomer meets first."""
+
+import asyncio
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from chat.types import GenerationConfig, Message
+from inference.backend import GenerationFinished, LocalBackend, TextPiece
+from training.generator.probes import read_probes, run_probes
+
+ROOT = Path(__file__).parent.parent
+MODEL = ROOT / "exported_models" / "palaver"
+
+
+@pytest.fixture(scope="module")
+def backend():
+    backend = LocalBackend.load(MODEL)
+    yield backend
+    backend.close()
+
+
+async def write(backend, messages, config):
+    text = ""
+    async for event in backend.generate(messages, config):
+        if isinstance(event, TextPiece):
+            text += event.text
+        elif isinstance(event, GenerationFinished):
+            return text, event.finish_reason
+    raise AssertionError("an answer ends in GenerationFinished")
+
+
+def greedy(num_tokens=120):
+    return GenerationConfig(max_new_tokens=num_tokens, temperature=0.0, repetition_penalty=1.0)
+
+
+def test_its_folder_is_whole_small_and_says_what_it_is():
+    manifest = json.loads((MODEL / "manifest.json").read_text())
+    assert manifest["name"] == "palaver"
+    files = [path for path in MODEL.iterdir() if path.is_file()]
+    assert set(manifest["files"]) | {"manifest.json", "MODEL_CARD.md"} == {p.name for p in files}
+    assert sum(path.stat().st_size for path in files) <= 30_000_000
+    card = (MODEL / "MODEL_CARD.md").read_text()
+    for word in ("Licence", "CC-BY", "Limits", "loss"):
+        assert word in card
+
+
+def test_its_export_agreed_with_torch():
+    parity = json.loads((MODEL / "manifest.json").read_text())["parity"]
+    assert parity["has_passed"]
+
+
+def test_it_does_what_it_was_made_for(backend):
+    """Mechanical probes; the bar is what a newcomer would forgive so small a model."""
+    loop = asyncio.new_event_loop()
+
+    def answer(messages):
+        conversation = [Message(m["role"], m["content"]) for m in messages]
+        return loop.run_until_complete(write(backend, conversation, greedy()))[0]
+
+    results = run_probes(answer)
+    loop.close()
+    shares = {category: passed / total for category, (passed, total) in results.items()}
+    for category in ("greeting", "identity", "farewell", "story", "unknown"):
+        assert shares[category] >= 0.8, (category, results)
+    passed = sum(passed for passed, _ in results.values())
+    assert passed >= 0.6 * sum(total for _, total in results.values()), results
+
+
+async def test_a_seed_gives_the_same_text_alone_and_with_fifteen_others(backend):
+    """int8 weights are quantised by block, never by a scale shared across a batch."""
+    questions = [p.messages for p in read_probes()][:100]
+    conversations = [[Message(m["role"], m["content"]) for m in ms] for ms in questions]
+    configs = [GenerationConfig(max_new_tokens=24, seed=seed) for seed in (1, 2)]
+    jobs = [(messages, config) for messages in conversations for config in configs]
+    alone = [await write(backend, *job) for job in jobs]
+    crowd = []
+    for start in range(0, len(jobs), 16):
+        crowd += await asyncio.gather(*(write(backend, *job) for job in jobs[start : start + 16]))
+    agreed = sum(a == b for a, b in zip(alone, crowd, strict=True))
+    assert len(jobs) == 200
+    assert agreed >= 198
+
+
+def test_serving_it_loads_no_torch_and_stays_small():
+    check = """
+import resource, sys
+from webapp.server import create_app
+from webapp.settings import read_settings
+create_app(read_settings(sys.argv[1:]))
+assert "torch" not in sys.modules and "transformers" not in sys.modules
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+"""
+    flags = ["--database-url=sqlite://", f"--data-dir={ROOT / '.pytest_cache'}"]
+    done = subprocess.run(
+        [sys.executable, "-c", check, *flags], cwd=ROOT, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) < 500

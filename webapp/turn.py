@@ -1,0 +1,118 @@
+"""One turn in words: what is asked for, what happens, and the draft of what will be stored."""
+
+import time
+import uuid
+from dataclasses import dataclass, field
+
+from chat.types import (
+    FinishReason,
+    GenerationConfig,
+    Message,
+    StoredMessage,
+    Timings,
+    Turn,
+    Usage,
+    Verdict,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ChatRequest:
+    """A question of the page: the conversation before it is in the store, not in the request."""
+
+    owner_id: str
+    text: str
+    config: GenerationConfig
+    conversation_id: str | None = None
+    locale: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class MessagesRequest:
+    """A question of the API, which sends the whole conversation each time."""
+
+    owner_id: str
+    messages: tuple[Message, ...]
+    config: GenerationConfig
+    locale: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TurnStarted:
+    """The turn has a place: its conversation and the ids of its two messages."""
+
+    conversation_id: str
+    question_id: str
+    answer_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """The engine is busy; `position` 1 is next."""
+
+    position: int
+
+
+@dataclass(frozen=True, slots=True)
+class Answering:
+    """The model has begun to write; its text follows as the moderators let it pass."""
+
+
+@dataclass(frozen=True, slots=True)
+class TextDelta:
+    """A piece of the answer that the moderators have let pass."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class TurnFinished:
+    """The turn is over and stored. ``turn.answer`` is the whole answer: when the moderators
+    refused a later part, it replaces what was shown so far."""
+
+    turn: Turn
+
+
+TurnEvent = TurnStarted | Waiting | Answering | TextDelta | TurnFinished
+
+
+@dataclass(slots=True)
+class Draft:
+    """A turn while it comes about."""
+
+    owner_id: str
+    conversation_id: str
+    parent_id: str | None
+    question: Message
+    config: GenerationConfig
+    locale: str
+    earlier: tuple[Message, ...] = ()
+    missing: tuple[StoredMessage, ...] = ()
+    question_id: str = field(default_factory=lambda: uuid.uuid4().hex)
+    answer_id: str = field(default_factory=lambda: uuid.uuid4().hex)
+    answer: str = ""
+    finish_reason: FinishReason = "cancelled"
+    usage: Usage = Usage(0, 0)
+    verdicts: tuple[Verdict, ...] = ()
+    num_dropped: int = 0
+    queued_ms: float = 0.0
+    first_token_ms: float = 0.0
+    started: float = field(default_factory=time.monotonic)
+
+    def finish(self, model: str) -> Turn:
+        total_ms = (time.monotonic() - self.started) * 1000
+        return Turn(
+            conversation_id=self.conversation_id,
+            parent_id=self.parent_id,
+            question_id=self.question_id,
+            question=self.question,
+            answer_id=self.answer_id,
+            answer=Message("assistant", self.answer),
+            finish_reason=self.finish_reason,
+            usage=self.usage,
+            config=self.config,
+            model=model,
+            verdicts=self.verdicts,
+            timings=Timings(self.queued_ms, self.first_token_ms, total_ms),
+            num_dropped=self.num_dropped,
+        )
