@@ -1,6 +1,5 @@
 """The nouns of Palaver: frozen values that travel between packages."""
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -39,7 +38,7 @@ class GenerationConfig:
     top_k: int = 40
     top_p: float = 1.0
     min_p: float = 0.0
-    repetition_penalty: float = 1.1
+    repetition_penalty: float = 1.0
     stop: tuple[str, ...] = ()
     seed: int | None = None
 
@@ -60,8 +59,9 @@ class GenerationConfig:
 
 
 def _check_range(name: str, value: float, low: float, high: float) -> None:
-    if not (math.isfinite(value) and low <= value <= high):
-        raise InvalidRequest(f"{name} is {value}; allowed is {low:g} to {high:g}.", param=name)
+    if not low <= value <= high:  # also true for NaN
+        shown = "too large" if abs(value) > 1e24 else value
+        raise InvalidRequest(f"{name} is {shown}; allowed is {low:g} to {high:g}.", param=name)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from chat.errors import ModeratorError
 from chat.types import Verdict
 from moderation.base import Manifest, ModerationContext
 
+_MIN_REPEATED_CHARS = 20
 _RUN = re.compile(r"(.)\1{2,}", re.DOTALL)
 
 
@@ -26,7 +27,8 @@ class LimitsModerator:
             max_chars: the longest message.
             max_run: the longest run of one character.
             max_word_run: how many times one word may follow itself.
-            max_repeats: how many times somebody may say the same thing in a conversation.
+            max_repeats: how many times somebody may say the same thing in a conversation; short
+                replies such as "yes" and "go on" don't count.
 
         Raises:
             ModeratorError: a limit isn't a positive number.
@@ -73,5 +75,7 @@ def _longest_word_run(text: str) -> int:
 
 def _num_repeats(context: ModerationContext) -> int:
     said = context.text.strip()
+    if len(said) < _MIN_REPEATED_CHARS:
+        return 0
     same = (m.role == "user" and m.content.strip() == said for m in context.messages)
-    return sum(same) if said else 0
+    return sum(same)

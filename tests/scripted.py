@@ -5,7 +5,7 @@ import re
 from collections.abc import AsyncGenerator, Mapping, Sequence
 
 from chat.errors import EngineError, QueueFull
-from chat.types import GenerationConfig, Message, Usage
+from chat.types import FinishReason, GenerationConfig, Message, Usage
 from inference.backend import GenerationFinished, Queued, TextPiece
 
 
@@ -27,10 +27,12 @@ class ScriptedBackend:
         *,
         delay_s: float = 0.0,
         position: int = 0,
+        ending: FinishReason = "stop",
     ) -> None:
         self.script = dict(script or {})
         self.delay_s = delay_s
         self.position = position
+        self.ending = ending
         self.asked: list[tuple[Message, ...]] = []
         self.configs: list[GenerationConfig] = []
         self.ended: list[str] = []
@@ -63,7 +65,7 @@ class ScriptedBackend:
         finally:
             self.ended.append(ending)
         usage = Usage(sum(len(m.content.split()) for m in messages), num_tokens)
-        yield GenerationFinished("stop", usage, 0, 0.0, 0.0)
+        yield GenerationFinished(self.ending, usage, 0, 0.0, 0.0)
 
     def stats(self) -> Mapping[str, object]:
         return {"is_alive": self.is_alive, "num_running": 0, "num_waiting": 0}

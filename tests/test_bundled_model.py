@@ -24,13 +24,9 @@ def backend():
 
 
 async def write(backend, messages, config):
-    text = ""
-    async for event in backend.generate(messages, config):
-        if isinstance(event, TextPiece):
-            text += event.text
-        elif isinstance(event, GenerationFinished):
-            return text, event.finish_reason
-    raise AssertionError("an answer ends in GenerationFinished")
+    events = [event async for event in backend.generate(messages, config)]
+    assert isinstance(events[-1], GenerationFinished)
+    return "".join(event.text for event in events if isinstance(event, TextPiece))
 
 
 def greedy(num_tokens=120):
@@ -59,15 +55,25 @@ def test_it_does_what_it_was_made_for(backend):
 
     def answer(messages):
         conversation = [Message(m["role"], m["content"]) for m in messages]
-        return loop.run_until_complete(write(backend, conversation, greedy()))[0]
+        return loop.run_until_complete(write(backend, conversation, greedy()))
 
     results = run_probes(answer)
     loop.close()
     shares = {category: passed / total for category, (passed, total) in results.items()}
-    for category in ("greeting", "identity", "farewell", "story", "unknown"):
-        assert shares[category] >= 0.8, (category, results)
-    passed = sum(passed for passed, _ in results.values())
-    assert passed >= 0.6 * sum(total for _, total in results.values()), results
+    bars = {
+        "greeting": 0.9,
+        "farewell": 0.9,
+        "identity": 0.9,
+        "capital": 0.9,
+        "name memory": 0.85,
+        "refusal": 0.8,
+        "over-refusal": 0.75,
+        "story": 0.8,
+        "unknown": 0.7,
+        "arithmetic": 0.6,
+    }
+    low = {c: shares[c] for c, bar in bars.items() if shares[c] < bar}
+    assert not low, low
 
 
 async def test_a_seed_gives_the_same_text_alone_and_with_fifteen_others(backend):

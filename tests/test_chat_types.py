@@ -18,6 +18,8 @@ from chat.types import GenerationConfig
         ("min_p", float("inf")),
         ("repetition_penalty", 0.0),
         ("seed", 2**64),
+        ("max_new_tokens", 10**400),
+        ("temperature", 10**400),
         ("stop", ("a", "b", "c", "d", "e")),
         ("stop", ("",)),
     ],

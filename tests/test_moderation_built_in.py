@@ -284,9 +284,11 @@ def test_limits_are_exact():
     assert limits_score(moderator, "ab cd ef gh " * 5) == 1  # too long
     assert limits_score(moderator, "aaaaa") == 0
     assert limits_score(moderator, "aaaaaa") == 1
-    assert limits_score(moderator, "hi", "hi") == 0
-    assert limits_score(moderator, "hi", " hi", "hi") == 1
-    assert limits_score(moderator, "hi", "hi", "ho") == 0
+    same = "please answer me at last"
+    assert limits_score(moderator, same, same) == 0
+    assert limits_score(moderator, same, f" {same}", same) == 1
+    assert limits_score(moderator, same, same, "and now for something else") == 0
+    assert limits_score(moderator, "yes", "yes", "yes", "yes") == 0  # an answer, not a flood
     assert limits_score(moderator, "", "", "") == 0
 
 

@@ -56,6 +56,12 @@ def post(http, **body):
     return http.post("/v1/chat/completions", json=body)
 
 
+def wait_until_ended(backend):
+    deadline = time.monotonic() + 10
+    while not backend.ended and time.monotonic() < deadline:
+        time.sleep(0.02)
+
+
 def user(text):
     return [{"role": "user", "content": text}]
 
@@ -113,10 +119,32 @@ def test_a_client_that_leaves_cancels_the_answer(address, tmp_path):
         body = {"messages": user("long"), "stream": True}
         with http.stream("POST", "/v1/chat/completions", json=body) as response:
             next(response.iter_lines())
-        deadline = time.monotonic() + 10
-        while not slow.ended and time.monotonic() < deadline:
-            time.sleep(0.02)
+        wait_until_ended(slow)
         assert slow.ended == ["cancelled"]
+
+
+def test_a_client_that_leaves_without_a_stream_cancels_the_answer_too(tmp_path):
+    slow = ScriptedBackend(SCRIPT, delay_s=0.005)
+    with (
+        serve(create_app(make_settings(tmp_path), backend=slow)) as address,
+        httpx.Client(base_url=address, timeout=0.7) as http,
+    ):
+        with pytest.raises(httpx.ReadTimeout):
+            post(http, messages=user("long"))
+        wait_until_ended(slow)
+        assert slow.ended == ["cancelled"]
+
+
+def test_an_unknown_route_of_the_api_is_404_in_words_that_clients_read(client, http):
+    with pytest.raises(openai.NotFoundError, match="/v1/embeddings"):
+        client.embeddings.create(model="scripted", input="Hi")
+    assert http.get("/v1/nothing").json()["error"]["code"] == "unknown_url"
+
+
+def test_a_body_that_is_not_said_to_be_json_is_told_so(http):
+    response = http.post("/v1/chat/completions", content=b"hello")
+    assert response.status_code == 400
+    assert "application/json" in response.json()["error"]["message"]
 
 
 def test_a_full_queue_is_429_with_retry_after_streamed_or_not(http, client):
@@ -158,7 +186,11 @@ def test_models_are_listed_and_an_unknown_one_is_404(client, http):
         ({"messages": user("Hi"), "temperature": 9}, "temperature"),
         ({"messages": user("Hi"), "temperature": "hot"}, "temperature"),
         ({"messages": user("Hi"), "top_p": -1}, "top_p"),
-        ({"messages": user("Hi"), "max_tokens": 0}, "max_new_tokens"),
+        ({"messages": user("Hi"), "max_tokens": 0}, "max_tokens"),
+        ({"messages": user("Hi"), "max_tokens": 10**400}, "max_tokens"),
+        ({"messages": user("Hi"), "max_completion_tokens": -1}, "max_completion_tokens"),
+        ({"messages": user("Hi"), "seed": 10**400}, "seed"),
+        ({"messages": user("Hi"), "logprobs": True}, "logprobs"),
         ({"messages": user("Hi"), "stop": ["a", "b", "c", "d", "e"]}, "stop"),
         ({"messages": user("Hi"), "n": 0}, "n"),
         ({"messages": user("Hi"), "n": 1000}, "n"),

@@ -3,6 +3,7 @@
 import threading
 
 import pytest
+from starlette.requests import HTTPConnection
 
 from chat.errors import SettingsError, Unauthorized
 from webapp.auth import VisitorCookie, check_api_key, new_visitor_id, read_key
@@ -69,10 +70,31 @@ def test_the_cookie_is_out_of_scripts_reach_and_works_in_a_frame_when_it_has_to(
     assert "SameSite=None; Secure; Partitioned" in framed.header("a", is_https=True)
 
 
-def test_without_a_key_the_api_is_open_to_this_machine_and_closed_to_a_network():
-    check_api_key("", "", is_loopback=True)
+def request(client="127.0.0.1", host="localhost:7860", **headers):
+    pairs = {"host": host, **{name.replace("_", "-"): value for name, value in headers.items()}}
+    raw = [(name.encode(), value.encode()) for name, value in pairs.items()]
+    scope = {"type": "http", "client": (client, 1), "headers": raw, "path": "/v1", "scheme": "http"}
+    return HTTPConnection({**scope, "query_string": b"", "server": ("127.0.0.1", 7860)})
+
+
+def test_without_a_key_the_api_is_open_to_this_machine():
+    check_api_key(request(), "")
+    check_api_key(request(host="127.0.0.1:7860"), "")
+    check_api_key(request(client="::1", host="[::1]:7860"), "")
+
+
+@pytest.mark.parametrize(
+    "stranger",
+    [
+        request(client="203.0.113.9"),
+        request(host="chat.example.com"),
+        request(x_forwarded_for="203.0.113.9"),
+        request(forwarded="for=203.0.113.9"),
+    ],
+)
+def test_without_a_key_the_api_is_closed_to_everybody_else_proxies_too(stranger):
     with pytest.raises(Unauthorized, match="PALAVER_API_KEY"):
-        check_api_key("Bearer anything", "", is_loopback=False)
+        check_api_key(stranger, "")
 
 
 @pytest.mark.parametrize(
@@ -80,8 +102,8 @@ def test_without_a_key_the_api_is_open_to_this_machine_and_closed_to_a_network()
 )
 def test_a_missing_or_wrong_key_is_refused(header):
     with pytest.raises(Unauthorized):
-        check_api_key(header, "right", is_loopback=True)
+        check_api_key(request(authorization=header), "right")
 
 
-def test_the_right_key_opens_the_api():
-    check_api_key("Bearer right", "right", is_loopback=False)
+def test_the_right_key_opens_the_api_to_anybody():
+    check_api_key(request(client="203.0.113.9", authorization="Bearer right"), "right")

@@ -2,6 +2,7 @@
 
 import asyncio
 import sqlite3
+import time
 from contextlib import aclosing
 
 import pytest
@@ -271,13 +272,88 @@ async def test_a_history_that_differs_becomes_a_branch_and_overwrites_nothing(ma
     assert texts == {"A", "B", "X", "C", "D"}
 
 
-async def test_every_message_of_the_api_is_moderated(make_service):
+async def test_a_refused_turn_that_the_api_sends_along_is_kept_from_the_model(make_service, store):
     service, backend = make_service()
     *_, finished = await run(
-        complete(service, ("user", FORBIDDEN), ("assistant", "Sure:"), ("user", "Go on"))
+        complete(service, ("user", FORBIDDEN), ("assistant", "Sure:"), ("user", "Hello"))
     )
+    assert backend.asked == [(Message("user", "Hello"),)]
+    assert finished.turn.finish_reason == "stop"
+    texts = [m.message.content for m in store.read_branch("key", finished.turn.conversation_id)]
+    assert texts[:3] == [FORBIDDEN, "Sure:", "Hello"]
+
+
+async def test_a_refused_system_message_refuses_the_whole(make_service):
+    service, backend = make_service()
+    *_, finished = await run(complete(service, ("system", FORBIDDEN), ("user", "Go on")))
     assert finished.turn.finish_reason == "content_filter"
     assert backend.asked == []
+
+
+async def test_a_conversation_of_the_api_is_named_by_its_first_question(make_service, store):
+    service, _ = make_service()
+    await run(complete(service, ("user", "First\n"), ("assistant", "B"), ("user", "Second")))
+    await run(complete(service, ("user", "First"), ("assistant", "B"), ("user", "Third ")))
+    assert [c.title for c in store.list_conversations("key")] == ["First"]
+
+
+async def test_a_second_question_while_the_first_is_answered_is_refused(make_service):
+    service, _ = make_service({"Hi": "word " * 50, "Slow": "word " * 5000}, delay_s=0.001)
+    first, *_ = await run(ask(service, "Hi"))
+    async with aclosing(ask(service, "Slow", first.conversation_id)) as events:
+        await anext(events)
+        with pytest.raises(InvalidRequest, match="still being answered"):
+            await run(ask(service, "Hi", first.conversation_id))
+    await run(ask(service, "Hi", first.conversation_id))
+
+
+class Slow:
+    """A moderator that takes its time."""
+
+    def __init__(self, stage, delay_s=0.5):
+        self.manifest = {"name": "slow", "version": "1", "stages": [stage]}
+        self.delay_s = delay_s
+
+    def check(self, context):
+        time.sleep(self.delay_s)
+        return {"scores": {}}
+
+
+async def test_a_stop_while_the_question_is_judged_keeps_the_question(store):
+    chain = Chain([Slow("input")], Policy.load("standard"))
+    service = ChatService(ScriptedBackend(), chain, store)
+    async with aclosing(ask(service, "Hi")) as events:
+        started = await anext(events)
+        task = asyncio.create_task(anext(events))
+        await asyncio.sleep(0.05)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+    await service.settle(started.conversation_id)
+    question, answer = store.read_branch("ana", started.conversation_id)
+    assert question.message.content == "Hi"
+    assert answer.finish_reason == "cancelled"
+
+
+async def test_an_answer_whose_end_was_never_shown_is_not_stored_as_whole(store):
+    chain = Chain([Slow("output")], Policy.load("standard"))
+    service = ChatService(ScriptedBackend({"Hi": "One two three."}), chain, store)
+    task = asyncio.create_task(run(ask(service, "Hi")))
+    await asyncio.sleep(0.3)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    await service.settle()
+    [conversation] = store.list_conversations("ana")
+    assert store.read_branch("ana", conversation.id)[1].finish_reason == "cancelled"
+
+
+async def test_a_model_that_ends_in_an_error_is_not_taken_for_success(make_service, store):
+    service, _ = make_service({"Hi": "Half an answer"}, ending="error")
+    with pytest.raises(EngineError):
+        await run(ask(service, "Hi"))
+    [conversation] = store.list_conversations("ana")
+    assert store.read_branch("ana", conversation.id)[1].finish_reason == "error"
 
 
 @pytest.mark.parametrize("messages", [(), (("assistant", "Hi"),), (("user", "  "),)])

@@ -8,7 +8,7 @@ from webapp.settings import read_settings
 
 def test_defaults_serve_this_machine_alone():
     settings = read_settings([])
-    assert settings.is_loopback
+    assert settings.host == "127.0.0.1"
     assert settings.moderators == ("rules", "pii", "limits")
 
 

@@ -95,11 +95,12 @@ def write_card(
     *,
     runs: Sequence[Path] = (),
     mixtures: Sequence[Path] = (),
+    note: str = "",
 ) -> None:
     """Write MODEL_CARD.md into `folder`.
 
     ``runs`` are folders of the training stages, whose settings and last figures are shown;
-    ``mixtures`` limit the list of data sets to those used.
+    ``mixtures`` limit the list of data sets to those used; ``note`` is printed as it is.
 
     Raises:
         SetupError: a mixture cannot be read.
@@ -109,6 +110,7 @@ def write_card(
         _describe_head(manifest),
         _describe_architecture(manifest),
         _describe_parity(manifest),
+        f"## Notes\n\n{note}\n" if note else "",
         *(_describe_run(run) for run in runs),
         _describe_sources(sources, unknown),
         _LIMITS,

@@ -90,6 +90,10 @@ class Args:
     window: Annotated[int, "tokens that the loss is computed over at once"] = 256
     parity_tokens: Annotated[int, "tokens to decode for each prompt when comparing"] = 256
     max_file_bytes: Annotated[int, "size limit of each data file"] = MAX_FILE_BYTES
+    context_length: Annotated[
+        int | None, "tokens that the model may be given; by default all its positions"
+    ] = None
+    note: Annotated[str, "words about how the model came about, for the card"] = ""
     strict: Annotated[bool, "fail, rather than warn, if the loss increases too much"] = False
     force: Annotated[bool, "replace the folder if it exists"] = False
 
@@ -160,6 +164,7 @@ def export(args: Args, console: Console) -> ParityReport:
     text = describe_text(args.checkpoint)
     with _step(console, "Loading the checkpoint"):
         model = load_model(args.checkpoint)
+        _limit_context(model, args.context_length)
     _check_vocabulary(args.checkpoint, model)
     with replace_folder(args.out) as folder:
         with _step(console, "Tracing the model and rewriting its attention"):
@@ -184,8 +189,18 @@ def export(args: Args, console: Console) -> ParityReport:
             "parity": report.to_json(),
         }
         write_manifest(folder, manifest)
-        write_card(folder, manifest, runs=args.run, mixtures=args.mixture)
+        write_card(folder, manifest, runs=args.run, mixtures=args.mixture, note=args.note)
     return report
+
+
+def _limit_context(model: Any, length: int | None) -> None:
+    """Cut the positions to those that the model was really trained on."""
+    most = model.config.max_position_embeddings
+    if length is None:
+        return
+    if not 16 <= length <= most:
+        raise ModelError(f"context_length is {length}; this model allows 16 to {most}.")
+    model.config.max_position_embeddings = length
 
 
 def _check_vocabulary(checkpoint: Path, model: Any) -> None:

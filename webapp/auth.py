@@ -6,12 +6,15 @@ import uuid
 from pathlib import Path
 
 from itsdangerous import BadSignature, Signer
+from starlette.requests import HTTPConnection
 
 from chat.errors import SettingsError, Unauthorized
 
 COOKIE = "palaver_visitor"
 COOKIE_LIFETIME_S = 400 * 24 * 3600  # browsers cap a cookie's life at 400 days
 API_OWNER = "api"
+LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+FORWARDED = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip")
 
 
 def read_key(data_dir: Path) -> bytes:
@@ -87,7 +90,17 @@ def new_visitor_id() -> str:
     return uuid.uuid4().hex
 
 
-def check_api_key(authorization: str, expected: str, *, is_loopback: bool) -> None:
+def is_local(request: HTTPConnection) -> bool:
+    """Say whether a request comes from this machine, through no proxy and to its own name.
+
+    The name matters because a page elsewhere may point its own at 127.0.0.1 (DNS rebinding).
+    """
+    client = request.client.host if request.client else ""
+    is_forwarded = any(name in request.headers for name in FORWARDED)
+    return client in LOOPBACK and not is_forwarded and request.url.hostname in LOOPBACK
+
+
+def check_api_key(request: HTTPConnection, expected: str) -> None:
     """Let a request to /v1 pass, or say why not.
 
     Without a key in the settings, /v1 is open to this machine alone.
@@ -96,14 +109,14 @@ def check_api_key(authorization: str, expected: str, *, is_loopback: bool) -> No
         Unauthorized: a key is needed and missing or wrong, or /v1 is closed.
     """
     if not expected:
-        if is_loopback:
+        if is_local(request):
             return
         raise Unauthorized(
-            "The API is closed: this server listens on a network and has no API key yet. "
+            "The API is closed: it has no key yet, so it answers this machine alone. "
             "Its operator can set PALAVER_API_KEY.",
             code="invalid_api_key",
         )
-    scheme, _, given = authorization.partition(" ")
+    scheme, _, given = request.headers.get("authorization", "").partition(" ")
     matches = secrets.compare_digest(given.strip().encode(), expected.encode())
     if scheme.lower() != "bearer" or not matches:
         raise Unauthorized(

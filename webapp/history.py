@@ -28,6 +28,20 @@ def without_refused_turns(history: Sequence[StoredMessage]) -> tuple[Message, ..
     )
 
 
+def without_turns(messages: Sequence[Message], refused: Sequence[bool]) -> tuple[Message, ...]:
+    """Return `messages` without the turns (a question and what follows it) of refused ones."""
+    kept: list[Message] = []
+    turn: list[Message] = []
+    is_refused = False
+    for message, is_bad in zip(messages, refused, strict=True):
+        if message.role == "user":
+            kept += [] if is_refused else turn
+            turn, is_refused = [], False
+        turn.append(message)
+        is_refused = is_refused or (is_bad and message.role != "system")
+    return (*kept, *([] if is_refused else turn))
+
+
 def conversation_id_of(owner_id: str, messages: Sequence[Message]) -> str:
     """Return the same id for the same opening of the same owner: clients of /v1 send no id."""
     first = next((m.content for m in messages if m.role == "user"), "")

@@ -1,5 +1,6 @@
 """The application put together and served: the one place that names concrete parts."""
 
+import asyncio
 import logging
 import socket
 import sys
@@ -21,6 +22,7 @@ from webapp import ui
 from webapp.api import chat, health
 from webapp.api.errors import add_error_bodies
 from webapp.auth import VisitorCookie, read_key
+from webapp.gradio_door import GradioDoor
 from webapp.middleware import BodyLimit, SameOrigin, SecurityHeaders, Visitors
 from webapp.service import ChatService
 from webapp.settings import Settings, on_space
@@ -44,15 +46,15 @@ def create_app(settings: Settings, *, backend: Backend | None = None) -> FastAPI
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         yield
-        backend.close()
+        # Running answers end as cancelled, and are stored before the store closes.
+        await asyncio.to_thread(backend.close)
+        await service.settle(timeout_s=settings.drain_s + 5)
         store.close()
 
     # The interactive docs load scripts from another host, which a page of ours never does.
     app = FastAPI(title="Palaver", lifespan=lifespan, docs_url=None, redoc_url=None)
     app.include_router(health.router(service))
-    app.include_router(
-        chat.router(service, api_key=settings.api_key, is_loopback=settings.is_loopback)
-    )
+    app.include_router(chat.router(service, api_key=settings.api_key))
     add_error_bodies(app)
     _add_middleware(app, settings, cookie)
     ui.mount(app, service, settings)
@@ -90,6 +92,7 @@ def load_backend(settings: Settings) -> LocalBackend:
 
 def _add_middleware(app: FastAPI, settings: Settings, cookie: VisitorCookie) -> None:
     # The last one added is the first to see a request.
+    app.add_middleware(GradioDoor)
     app.add_middleware(Visitors, cookie=cookie)
     app.add_middleware(SameOrigin, allowed_origins=settings.allowed_origins)
     app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes)

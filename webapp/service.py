@@ -20,7 +20,13 @@ from moderation.policy import Decision
 from moderation.stream import Mode, OutputGate
 from moderation.templates import answer_for
 from storage.store import Store
-from webapp.history import conversation_id_of, match_path, title_of, without_refused_turns
+from webapp.history import (
+    conversation_id_of,
+    match_path,
+    title_of,
+    without_refused_turns,
+    without_turns,
+)
 from webapp.turn import (
     Answering,
     ChatRequest,
@@ -29,11 +35,11 @@ from webapp.turn import (
     TextDelta,
     TurnEvent,
     TurnFinished,
-    TurnStarted,
     Waiting,
 )
 
 log = logging.getLogger(__name__)
+JUDGED_AT_ONCE = 8
 
 
 class ChatService:
@@ -44,7 +50,7 @@ class ChatService:
         self._chain = chain
         self._store = store
         self._gate_mode = gate_mode
-        self._unfinished: dict[str, asyncio.Event] = {}
+        self._drafts: list[Draft] = []
 
     @property
     def model(self) -> str:
@@ -94,18 +100,20 @@ class ChatService:
         """
         return await asyncio.to_thread(self._store.read_branch, owner_id, conversation_id)
 
-    async def settle(self, conversation_id: str, *, timeout_s: float = 5.0) -> None:
-        """Wait until a turn that is being cancelled has been stored."""
-        finished = self._unfinished.get(conversation_id)
-        if finished:
+    async def settle(self, conversation_id: str | None = None, *, timeout_s: float = 5.0) -> None:
+        """Wait until the turns under way (of one conversation) have been stored."""
+        drafts = [d for d in self._drafts if conversation_id in (None, d.conversation_id)]
+        if drafts:
+            stored = asyncio.gather(*(draft.is_stored.wait() for draft in drafts))
             with suppress(TimeoutError):
-                await asyncio.wait_for(finished.wait(), timeout_s)
+                await asyncio.wait_for(stored, timeout_s)
 
     async def reply(self, request: ChatRequest) -> AsyncGenerator[TurnEvent, None]:
         """Answer a question of the page; closing the generator cancels the answer.
 
         Raises:
-            InvalidRequest: the question is empty or too long.
+            InvalidRequest: the question is empty or too long, or the one before it is still
+                being answered.
             NotFound: the conversation isn't there, or is somebody else's.
             Unavailable: the queue is full, the model failed, or the store can't be written.
         """
@@ -113,6 +121,7 @@ class ChatService:
         history: list[StoredMessage] = []
         if request.conversation_id:
             history = await self.read_conversation(request.owner_id, request.conversation_id)
+            self._check_idle(request.conversation_id)
         draft = Draft(
             owner_id=request.owner_id,
             conversation_id=request.conversation_id or uuid.uuid4().hex,
@@ -131,7 +140,7 @@ class ChatService:
 
         Raises: as `reply`.
         """
-        messages = tuple(Message(m.role, clean_text(m.content)) for m in request.messages)
+        messages = tuple(Message(m.role, clean_text(m.content).strip()) for m in request.messages)
         if not messages or messages[-1].role != "user":
             raise InvalidRequest("The last of the messages must be the user's.", param="messages")
         *earlier, last = messages
@@ -142,26 +151,30 @@ class ChatService:
             question=_read_question(last.content),
             config=request.config,
             locale=request.locale,
-            earlier=tuple(earlier),
+            sent=tuple(earlier),
         )
-        async with aclosing(self._run(draft, is_whole=True)) as events:
+        async with aclosing(self._run(draft)) as events:
             async for event in events:
                 yield event
 
-    async def _run(
-        self, draft: Draft, *, is_whole: bool = False
-    ) -> AsyncGenerator[TurnEvent, None]:
-        """Carry a turn from its question to the store, whatever happens on the way.
+    def _check_idle(self, conversation_id: str) -> None:
+        if any(draft.conversation_id == conversation_id for draft in self._drafts):
+            raise InvalidRequest(
+                "This chat is still being answered; wait for the answer, or stop it.",
+                param="messages",
+                code="conversation_busy",
+            )
 
-        `is_whole`: the caller sent the whole conversation, so all of it is judged and has to be
-        found in the store.
-        """
-        decision = await self._judge_question(draft, first=0 if is_whole else len(draft.earlier))
-        if is_whole:
-            await self._place(draft)
-        finished = self._unfinished[draft.conversation_id] = asyncio.Event()
+    async def _run(self, draft: Draft) -> AsyncGenerator[TurnEvent, None]:
+        """Carry a turn from its question to the store, whatever happens on the way."""
+        self._drafts.append(draft)
+        judging = asyncio.create_task(self._judge(draft))
         try:
-            yield TurnStarted(draft.conversation_id, draft.question_id, draft.answer_id)
+            if draft.conversation_id:
+                yield draft.started
+            decision = await asyncio.shield(judging)
+            if draft.sent is not None:
+                yield draft.started
             if decision.is_refused:
                 self._refuse(draft, decision)
                 yield TextDelta(draft.answer)
@@ -177,45 +190,76 @@ class ChatService:
             log.exception("a turn failed")
             raise EngineError("The answer failed; please try again.") from error
         finally:
-            turn = draft.finish(self.model)
-            try:
-                await self._remember(draft, turn)
-            finally:
-                finished.set()
-                self._unfinished.pop(draft.conversation_id, None)
+            # A reader who leaves can't stop this: it goes on even if nobody waits for it.
+            turn = await asyncio.shield(asyncio.create_task(self._finish(draft, judging)))
         yield TurnFinished(turn)
 
-    async def _judge_question(self, draft: Draft, *, first: int) -> Decision:
-        """Moderate the messages from the `first` on, redacting where the policy says so."""
-        messages = (*draft.earlier, draft.question)
-        contexts = [
-            ModerationContext(messages[: i + 1], "input", locale=draft.locale)
-            for i in range(first, len(messages))
-        ]
-        decisions = await asyncio.gather(*(self._chain.check(context) for context in contexts))
-        redacted = (
-            Message(message.role, decision.apply(message.content))
-            for message, decision in zip(messages[first:], decisions, strict=True)
-        )
-        *earlier, draft.question = (*messages[:first], *redacted)
-        draft.earlier = tuple(earlier)
-        decision = next((d for d in decisions if d.is_refused), decisions[-1])
+    async def _finish(self, draft: Draft, judging: "asyncio.Task[Decision]") -> Turn:
+        """Store the turn, once its question is judged: what is stored was redacted."""
+        try:
+            await asyncio.wait({judging})
+            turn = draft.finish(self.model)
+            if judging.exception() is None:
+                await self._remember(draft, turn)
+            return turn
+        finally:
+            self._drafts.remove(draft)
+            draft.is_stored.set()
+
+    async def _judge(self, draft: Draft) -> Decision:
+        """Moderate the question, and all that was sent with it; find its place in the store."""
+        if draft.sent is None:
+            context = ModerationContext(
+                (*draft.earlier, draft.question), "input", locale=draft.locale
+            )
+            decision = await self._chain.check(context)
+            draft.question = Message("user", decision.apply(draft.question.content))
+        else:
+            decision = await self._judge_sent(draft, (*draft.sent, draft.question))
+            await self._place(draft)
         draft.verdicts = decision.verdicts
         return decision
 
+    async def _judge_sent(self, draft: Draft, messages: tuple[Message, ...]) -> Decision:
+        """Moderate a whole conversation, a few messages at a time so that others get their turn.
+
+        The last message decides, or a system message that is refused. An earlier turn that is
+        refused is kept from the model, as it is on the page.
+        """
+        decisions: list[Decision] = []
+        for start in range(0, len(messages), JUDGED_AT_ONCE):
+            ends = range(start + 1, min(start + JUDGED_AT_ONCE, len(messages)) + 1)
+            contexts = (ModerationContext(messages[:e], "input", locale=draft.locale) for e in ends)
+            decisions += await asyncio.gather(*(self._chain.check(context) for context in contexts))
+        *sent, draft.question = (
+            Message(message.role, decision.apply(message.content))
+            for message, decision in zip(messages, decisions, strict=True)
+        )
+        draft.sent = tuple(sent)
+        draft.earlier = without_turns(sent, [decision.is_refused for decision in decisions[:-1]])
+        refused_system = (
+            decision
+            for message, decision in zip(messages, decisions, strict=True)
+            if message.role == "system" and decision.is_refused
+        )
+        return next(refused_system, decisions[-1])
+
     async def _place(self, draft: Draft) -> None:
         """Find where the conversation that a client sent continues the one in the store."""
-        draft.conversation_id = conversation_id_of(draft.owner_id, (*draft.earlier, draft.question))
+        assert draft.sent is not None
+        draft.conversation_id = conversation_id_of(draft.owner_id, (*draft.sent, draft.question))
         known: list[StoredMessage] = []
-        with suppress(NotFound):  # a conversation that begins now
-            known = await asyncio.to_thread(
-                self._store.read_tree, draft.owner_id, draft.conversation_id
-            )
-        draft.parent_id, draft.missing = match_path(known, draft.earlier)
+        if draft.sent:
+            with suppress(NotFound):  # a conversation that the store hasn't seen yet
+                known = await asyncio.to_thread(
+                    self._store.read_tree, draft.owner_id, draft.conversation_id
+                )
+        draft.parent_id, draft.missing = match_path(known, draft.sent)
 
     async def _answer(self, draft: Draft) -> AsyncGenerator[TurnEvent, None]:
         """Let the model write, and pass on what the moderators let pass."""
         prompt = (*draft.earlier, draft.question)
+        ending: GenerationFinished | None = None
         gate = OutputGate(self._chain, prompt, mode=self._gate_mode, locale=draft.locale)
         try:
             async with aclosing(self._backend.generate(prompt, draft.config)) as events:
@@ -230,16 +274,21 @@ class ChatService:
                             if released := await gate.feed(text):
                                 yield TextDelta(released)
                         case GenerationFinished():
-                            _note(draft, event)
+                            ending = event
                     if gate.decision.is_refused:
                         break
             if released := await gate.finish():
                 yield TextDelta(released)
+            # Only now: a reader who left while the end was judged hasn't seen it.
+            if ending is not None:
+                _note(draft, ending)
         finally:
             draft.answer = gate.released
             draft.verdicts += gate.verdicts
             if gate.decision.is_refused:
                 self._refuse(draft, gate.decision)
+        if draft.finish_reason == "error":
+            raise EngineError("The model failed in the middle of the answer; please try again.")
 
     def _refuse(self, draft: Draft, decision: Decision) -> None:
         language = detect_language(draft.question.content, hint=draft.locale)
@@ -247,15 +296,14 @@ class ChatService:
         draft.finish_reason = "content_filter"
 
     async def _remember(self, draft: Draft, turn: Turn) -> None:
-        """Write the turn. A reader who leaves can't stop it: the write is shielded."""
-        write = asyncio.to_thread(
+        opening = (*(draft.sent or ()), draft.question)
+        await asyncio.to_thread(
             self._store.record_turn,
             draft.owner_id,
             turn,
-            title=title_of(draft.question.content),
+            title=title_of(next(m.content for m in opening if m.role == "user")),
             history=draft.missing,
         )
-        await asyncio.shield(asyncio.create_task(write))
         log.info(
             "turn %s finished=%s prompt_tokens=%d completion_tokens=%d first_ms=%.0f total_ms=%.0f",
             turn.answer_id,

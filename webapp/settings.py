@@ -10,8 +10,6 @@ from pydantic_settings import BaseSettings, CliApp, NoDecode, SettingsConfigDict
 
 from chat.errors import SettingsError
 
-LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
-
 
 class Settings(BaseSettings):
     """Palaver is a ChatGPT of your own. Each flag is also an environment variable: --port is
@@ -98,11 +96,6 @@ class Settings(BaseSettings):
         if not value:
             raise ValueError("name at least one moderator, for example: rules")
         return value
-
-    @property
-    def is_loopback(self) -> bool:
-        """Whether only this machine can reach the application."""
-        return self.host in LOOPBACK
 
     @property
     def model_dir(self) -> Path:

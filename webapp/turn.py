@@ -1,5 +1,6 @@
 """One turn in words: what is asked for, what happens, and the draft of what will be stored."""
 
+import asyncio
 import time
 import uuid
 from dataclasses import dataclass, field
@@ -86,7 +87,11 @@ class Draft:
     question: Message
     config: GenerationConfig
     locale: str
+    # What the model may read of the conversation so far.
     earlier: tuple[Message, ...] = ()
+    # All that a client of the API sent before the question; None for the page, which sends none.
+    sent: tuple[Message, ...] | None = None
+    # Those of `sent` that the store doesn't have yet.
     missing: tuple[StoredMessage, ...] = ()
     question_id: str = field(default_factory=lambda: uuid.uuid4().hex)
     answer_id: str = field(default_factory=lambda: uuid.uuid4().hex)
@@ -97,10 +102,17 @@ class Draft:
     num_dropped: int = 0
     queued_ms: float = 0.0
     first_token_ms: float = 0.0
-    started: float = field(default_factory=time.monotonic)
+    start_s: float = field(default_factory=time.monotonic)
+    is_stored: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @property
+    def started(self) -> TurnStarted:
+        """The event that names the turn's place."""
+        return TurnStarted(self.conversation_id, self.question_id, self.answer_id)
 
     def finish(self, model: str) -> Turn:
-        total_ms = (time.monotonic() - self.started) * 1000
+        """Return the turn as it is now."""
+        total_ms = (time.monotonic() - self.start_s) * 1000
         return Turn(
             conversation_id=self.conversation_id,
             parent_id=self.parent_id,

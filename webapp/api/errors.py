@@ -2,8 +2,9 @@
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from chat.errors import InvalidRequest, PalaverError, Unavailable
 from webapp.middleware import error_body
@@ -16,6 +17,7 @@ def add_error_bodies(app: FastAPI) -> None:
     app.add_exception_handler(PalaverError, _answer_palaver_error)
     app.add_exception_handler(RequestValidationError, _answer_validation_error)
     app.add_exception_handler(HTTPException, _answer_http_error)
+    app.add_exception_handler(ClientDisconnect, _answer_nobody)
     app.add_exception_handler(Exception, _answer_unexpected)
 
 
@@ -42,6 +44,8 @@ async def _answer_validation_error(request: Request, error: Exception) -> JSONRe
     first = error.errors()[0]
     param = ".".join(str(part) for part in first["loc"] if part != "body") or None
     message = f"{param or 'The body'}: {first['msg']}."
+    if "json" not in request.headers.get("content-type", ""):
+        message = "The body has to be JSON, sent as 'Content-Type: application/json'."
     body = error_body(message, kind="invalid_request_error", code="invalid_value", param=param)
     return JSONResponse(body, status_code=400)
 
@@ -52,6 +56,10 @@ async def _answer_http_error(request: Request, error: Exception) -> JSONResponse
     kind = KINDS.get(error.status_code, "invalid_request_error")
     body = error_body(message, kind=kind, code=str(error.status_code))
     return JSONResponse(body, status_code=error.status_code, headers=error.headers)
+
+
+async def _answer_nobody(request: Request, error: Exception) -> Response:
+    return Response(status_code=499)  # nginx's word for it; nobody reads this
 
 
 async def _answer_unexpected(request: Request, error: Exception) -> JSONResponse:

@@ -11,6 +11,7 @@ from chat.types import FinishReason, GenerationConfig, Message, Role, Usage
 WireRole = Literal["system", "developer", "user", "assistant"]
 WireFinishReason = Literal["stop", "length", "content_filter"]
 
+MOST_TOKENS = 1_000_000
 FINISH_REASONS: dict[FinishReason, WireFinishReason] = {
     "stop": "stop",
     "length": "length",
@@ -75,6 +76,7 @@ class ChatCompletionRequest(BaseModel):
     n: int | None = None
     tools: list[object] | None = None
     response_format: ResponseFormat | None = None
+    logprobs: bool | None = None
 
     def check_supported(self, model: str) -> None:
         """Refuse what would silently be answered otherwise than asked.
@@ -85,12 +87,14 @@ class ChatCompletionRequest(BaseModel):
         """
         if self.model and self.model != model:
             raise NotFound(
-                f"There is no model {self.model!r}; this server has {model!r}.",
+                f"There is no model {self.model[:60]!r}; this server has {model!r}.",
                 param="model",
                 code="model_not_found",
             )
         if self.n not in (None, 1):
-            raise InvalidRequest(f"n is {self.n}; this server gives 1 answer.", param="n")
+            raise InvalidRequest("n has to be 1: this server gives one answer.", param="n")
+        if self.logprobs:
+            raise InvalidRequest("logprobs can't be given; leave it out.", param="logprobs")
         if self.tools:
             raise InvalidRequest("This model can't call tools; leave tools out.", param="tools")
         if self.response_format and self.response_format.type != "text":
@@ -120,7 +124,13 @@ class ChatCompletionRequest(BaseModel):
 
     def _max_tokens(self) -> int | None:
         newer = self.max_completion_tokens
-        return self.max_tokens if newer is None else newer
+        name = "max_tokens" if newer is None else "max_completion_tokens"
+        wanted = self.max_tokens if newer is None else newer
+        if wanted is not None and not 1 <= wanted <= MOST_TOKENS:
+            raise InvalidRequest(
+                f"{name} lies outside what is allowed: 1 to {MOST_TOKENS:,}.", param=name
+            )
+        return wanted
 
 
 class WireUsage(BaseModel):

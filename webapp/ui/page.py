@@ -10,6 +10,7 @@ import gradio as gr
 from fastapi import FastAPI
 
 from chat.errors import NotFound, PalaverError
+from chat.text import clean_text
 from chat.types import GenerationConfig
 from webapp.service import ChatService
 from webapp.settings import Settings
@@ -18,6 +19,7 @@ from webapp.ui import view
 
 FOLDER = Path(__file__).parent
 LONGEST_QUESTION = 100_000
+MOST_EVENTS = 10_000
 STARTERS = (
     "What is the capital of France?",
     "Tell me a short story about a fox.",
@@ -109,7 +111,8 @@ def build(service: ChatService, settings: Settings) -> gr.Blocks:
         outputs = [question, chatbot, address, chats, note]
         asking: dict[str, Any] = {
             "outputs": outputs,
-            "concurrency_limit": settings.max_running + settings.max_waiting,
+            # The engine has the line in which people wait, and tells them their place.
+            "concurrency_limit": None,
             "show_progress": "hidden",
             "api_visibility": "private",
         }
@@ -131,7 +134,7 @@ def build(service: ChatService, settings: Settings) -> gr.Blocks:
             trigger_mode="always_last",
             **quiet,
         )
-    page.queue(max_size=None, default_concurrency_limit=64)
+    page.queue(max_size=MOST_EVENTS, default_concurrency_limit=64)
     return page
 
 
@@ -145,6 +148,7 @@ class _Desk:
     async def open(self, conversation_id: str, request: gr.Request) -> tuple[Any, ...]:
         """Show the chat that the address names, or a new one."""
         owner_id = _visitor(request)
+        conversation_id = clean_text(conversation_id or "")
         note = ""
         history = []
         try:
@@ -161,7 +165,8 @@ class _Desk:
     async def ask(self, text: str, conversation_id: str, request: gr.Request) -> Updates:
         """Answer a question, showing each piece of the answer as it is released."""
         owner_id = _visitor(request)
-        if not (text or "").strip():
+        text, conversation_id = clean_text(text or ""), clean_text(conversation_id or "")
+        if not text.strip():
             yield (gr.skip(),) * 5
             return
         earlier: list[view.Bubble] = []
