@@ -102,7 +102,7 @@ def test_the_manifest_says_what_the_engine_must_know(exported):
         "chat_template": TEMPLATE,
         "bos_token": "",
         "eos_token": "<|endoftext|>",
-        "generation": {"temperature": 0.6, "top_k": 20, "repetition_penalty": 1.1},
+        "generation": {"temperature": 0.4, "top_k": 20, "repetition_penalty": 1.0},
         "model_file": "model.onnx",
         "tokenizer_file": "tokenizer.json",
     }
@@ -272,7 +272,8 @@ def test_the_card_lists_the_mixture_s_data_the_run_s_figures_and_no_path(exporte
     )
     run = tmp_path / "sft"
     run.mkdir()
-    (run / "args.json").write_text(json.dumps({"learning_rate": 3e-4, "out": "/home/me/run"}))
+    (run / "config.json").write_text(json.dumps({"learning_rate": 3e-4, "out": "/home/me/run"}))
+    (run / "environment.json").write_text('{"platform": "Linux-6-of-somebody"}')
     (run / "metrics.jsonl").write_text(
         '{"step": 1, "loss": 9.5}\nnot json\n{"loss": 2.25}\n{"validation": {"all": 3.5}}\n'
     )
@@ -287,7 +288,7 @@ def test_the_card_lists_the_mixture_s_data_the_run_s_figures_and_no_path(exporte
     assert "| loss | 2.25 |" in card
     assert "| learning_rate | 0.0003 |" in card
     assert "| validation, all | 3.5 |" in card
-    assert "/home" not in card
+    assert "/home" not in card and "somebody" not in card
 
 
 def test_every_source_has_a_licence_and_one_row():

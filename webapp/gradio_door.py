@@ -15,7 +15,16 @@ from webapp.middleware import error_body
 PREFIX = "/gradio_api/"
 # What the page itself calls. The others take uploads, hand out a session by its name, or fetch
 # files: doors that this page has no use for.
-OPEN = ("queue/join", "queue/data", "cancel", "reset", "heartbeat/", "info", "startup-events")
+OPEN = (
+    "queue/join",
+    "queue/data",
+    "run/predict",
+    "cancel",
+    "reset",
+    "heartbeat/",
+    "info",
+    "startup-events",
+)
 
 
 class GradioDoor:

@@ -45,7 +45,7 @@ def address(tmp_path_factory, backend):
 def visit(page: Page, address: str) -> None:
     page.goto(address)
     expect(page.locator("#question textarea")).to_be_editable()
-    expect(page.locator("#chats")).not_to_be_empty()
+    expect(page.locator("#chats p, #chats nav").first).to_be_visible()
 
 
 def ask(page: Page, text: str) -> None:
@@ -190,6 +190,23 @@ def test_chats_are_listed_opened_and_begun_anew(page, address):
     expect(bubbles(page, "bot")).to_have_text("Hello there. How are you today?")
     page.go_back()
     expect(bubbles(page, "bot")).to_have_text("You said: Second chat")
+
+
+def test_opening_another_chat_leaves_the_answer_that_is_being_written(page, address, backend):
+    visit(page, address)
+    ask(page, "Hi")
+    expect_ready(page)
+    page.get_by_role("link", name="New chat").click()
+    expect(bubbles(page, "user")).to_have_count(0)
+    num_ended = len(backend.ended)
+    ask(page, "long")
+    expect(bubbles(page, "bot")).to_contain_text("Another short sentence")
+    page.get_by_role("link", name="Hi", exact=True).click()
+    expect(bubbles(page, "bot")).to_have_text("Hello there. How are you today?")
+    expect(page.locator("#question .submit-button")).to_be_visible()
+    assert backend.ended[num_ended:] == ["cancelled"]
+    page.wait_for_timeout(300)
+    expect(bubbles(page, "bot")).to_have_text("Hello there. How are you today?")
 
 
 def test_another_visitor_sees_neither_the_list_nor_the_chat(page, browser, address):

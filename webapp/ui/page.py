@@ -20,6 +20,7 @@ from webapp.ui import view
 FOLDER = Path(__file__).parent
 LONGEST_QUESTION = 100_000
 MOST_EVENTS = 10_000
+THINKING = "…"
 STARTERS = (
     "What is the capital of France?",
     "Tell me a short story about a fox.",
@@ -35,6 +36,7 @@ PRIVACY = (
 )
 # The address is the only place that says which chat is open; see page.js.
 READ_ADDRESS = "() => [palaver.conversation()]"
+TAKE_QUESTION = "(text) => ['', text]"
 ASK_WITH_ADDRESS = "(text) => [text, palaver.conversation()]"
 Updates = AsyncGenerator[tuple[Any, ...], None]
 
@@ -106,6 +108,7 @@ def build(service: ChatService, settings: Settings) -> gr.Blocks:
             autofocus=True,
         )
         address = gr.Textbox(visible="hidden", elem_id="address")
+        asked = gr.Textbox(visible="hidden", elem_id="asked")
         open_chat = gr.Button(visible="hidden", elem_id="open-chat")
 
         outputs = [question, chatbot, address, chats, note]
@@ -116,8 +119,17 @@ def build(service: ChatService, settings: Settings) -> gr.Blocks:
             "show_progress": "hidden",
             "api_visibility": "private",
         }
-        quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
-        answering = question.submit(desk.ask, [question, address], js=ASK_WITH_ADDRESS, **asking)
+        # Answered by a plain request each. Gradio's page drops a call that joins the queue in the
+        # moment in which the stream of an earlier one closes, so only answers are streamed.
+        quiet: dict[str, Any] = {
+            "queue": False,
+            "show_progress": "hidden",
+            "api_visibility": "private",
+        }
+        # The line is emptied by an event of its own, in the browser: of the many states of an
+        # answer the page may leave out those that come too fast.
+        taking = question.submit(None, [question], [question, asked], js=TAKE_QUESTION, **quiet)
+        answering = taking.then(desk.ask, [asked, address], js=ASK_WITH_ADDRESS, **asking)
         starting = chatbot.example_select(desk.ask_starter, None, **asking)
         question.stop(None, cancels=[answering, starting], **quiet)
         for event in (answering, starting):
@@ -125,11 +137,13 @@ def build(service: ChatService, settings: Settings) -> gr.Blocks:
             event.failure(desk.stop, [address], outputs, js=READ_ADDRESS, **quiet)
         address.change(None, [address], None, js="(id) => palaver.show(id)", **quiet)
         page.load(None, None, None, js="() => palaver.uncover()", **quiet)
+        # Whoever opens another chat leaves the answer that is being written.
+        open_chat.click(None, cancels=[answering, starting], **quiet)
         gr.on(
             [page.load, open_chat.click],
             desk.open,
             [address],
-            outputs,
+            [chatbot, address, chats, note],
             js=READ_ADDRESS,
             trigger_mode="always_last",
             **quiet,
@@ -160,29 +174,24 @@ class _Desk:
         except PalaverError as error:
             note = str(error)
         chats = await self._chats(owner_id, conversation_id)
-        return _ready(), view.bubbles(history), conversation_id, chats, note
+        return view.bubbles(history), conversation_id, chats, note
 
     async def ask(self, text: str, conversation_id: str, request: gr.Request) -> Updates:
         """Answer a question, showing each piece of the answer as it is released."""
         owner_id = _visitor(request)
         text, conversation_id = clean_text(text or ""), clean_text(conversation_id or "")
         if not text.strip():
-            yield (gr.skip(),) * 5
+            yield _ready(), gr.skip(), gr.skip(), gr.skip(), gr.skip()
             return
         earlier: list[view.Bubble] = []
         try:
             if conversation_id:
                 stored = await self._service.read_conversation(owner_id, conversation_id)
                 earlier = view.bubbles(stored)
-            shown = [*earlier, view.bubble("user", text), view.bubble("assistant", "…")]
-            yield _busy(), shown, gr.skip(), gr.skip(), ""
-            async with aclosing(self._reply(owner_id, text, conversation_id, request)) as updates:
-                async for line, answer, *rest in updates:
-                    if isinstance(answer, str):
-                        shown = [*shown[:-1], view.bubble("assistant", answer)]
-                        yield line, shown, *rest
-                    else:
-                        yield line, answer, *rest
+            async with aclosing(self._answer(owner_id, text, conversation_id, request)) as states:
+                async for line, answer, *rest in states:
+                    exchange = [view.bubble("user", text), view.bubble("assistant", answer)]
+                    yield line, [*earlier, *exchange], *rest
         except PalaverError as error:
             # Nothing is lost: what was typed goes back to where it can be sent again.
             yield _ready(text), earlier, gr.skip(), gr.skip(), str(error)
@@ -197,12 +206,16 @@ class _Desk:
     async def stop(self, conversation_id: str, request: gr.Request) -> tuple[Any, ...]:
         """Show the chat as it is stored after a stop: the answer so far, marked as stopped."""
         await self._service.settle(conversation_id)
-        return await self.open(conversation_id, request)
+        return (_ready(), *await self.open(conversation_id, request))
 
-    async def _reply(
+    async def _answer(
         self, owner_id: str, text: str, conversation_id: str, request: gr.Request
     ) -> Updates:
-        """Yield (answer so far, address, chats, note), and at last the finished answer."""
+        """Yield the line, the answer so far, the address, the chats and the note.
+
+        Each state is whole but for the chats, which come with the last one: of states that follow
+        one another too fast the page shows only the later.
+        """
         asked = ChatRequest(
             owner_id=owner_id,
             text=text,
@@ -210,29 +223,25 @@ class _Desk:
             config=self._config,
             locale=request.headers.get("accept-language", ""),
         )
-        answer = ""
+        answer, note = "", ""
+        yield _busy(), THINKING, conversation_id, gr.skip(), note
         async with aclosing(self._service.reply(asked)) as events:
             async for event in events:
                 match event:
                     case TurnStarted():
-                        yield gr.skip(), gr.skip(), event.conversation_id, gr.skip(), ""
+                        conversation_id = event.conversation_id
                     case Waiting(position):
-                        yield (
-                            gr.skip(),
-                            gr.skip(),
-                            gr.skip(),
-                            gr.skip(),
-                            view.waiting_note(position),
-                        )
+                        note = view.waiting_note(position)
                     case Answering():
-                        yield gr.skip(), gr.skip(), gr.skip(), gr.skip(), ""
+                        note = ""
                     case TextDelta(delta):
                         answer += delta
-                        yield gr.skip(), answer, gr.skip(), gr.skip(), ""
                     case TurnFinished(turn):
-                        chats = await self._chats(owner_id, turn.conversation_id)
+                        chats = await self._chats(owner_id, conversation_id)
                         note = view.turn_note(turn, self._service.context_length)
-                        yield _ready(), turn.answer.content, gr.skip(), chats, note
+                        yield _ready(), turn.answer.content, conversation_id, chats, note
+                        return
+                yield _busy(), answer or THINKING, conversation_id, gr.skip(), note
 
     async def _chats(self, owner_id: str, current: str) -> str:
         conversations = await self._service.list_conversations(owner_id, limit=100)
@@ -245,7 +254,7 @@ def _visitor(request: gr.Request) -> str:
 
 
 def _busy() -> Any:
-    return gr.Textbox(value="", submit_btn=False, stop_btn=True)
+    return gr.Textbox(submit_btn=False, stop_btn=True)
 
 
 def _ready(text: str | None = None) -> Any:
