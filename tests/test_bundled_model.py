@@ -10,7 +10,8 @@ import pytest
 
 from chat.types import GenerationConfig, Message
 from inference.backend import GenerationFinished, LocalBackend, TextPiece
-from training.generator.probes import read_probes, run_probes
+from training.generator import Args, generate
+from training.generator.probes import run_probes
 
 ROOT = Path(__file__).parent.parent
 MODEL = ROOT / "exported_models" / "palaver"
@@ -78,10 +79,13 @@ def test_it_does_what_it_was_made_for(backend):
 
 async def test_a_seed_gives_the_same_text_alone_and_with_fifteen_others(backend):
     """int8 weights are quantised by block, never by a scale shared across a batch."""
-    questions = [p.messages for p in read_probes()][:100]
-    conversations = [[Message(m["role"], m["content"]) for m in ms] for ms in questions]
-    configs = [GenerationConfig(max_new_tokens=24, seed=seed) for seed in (1, 2)]
-    jobs = [(messages, config) for messages in conversations for config in configs]
+    rows = generate(Args(conversations=200, seed=5, split="held_out"))
+    conversations = [[Message(**m) for m in row["messages"]] for row in rows]
+    # Up to the first question, with the system message where there is one.
+    prompts = [[m for m in c[:2] if m.role != "assistant"] for c in conversations]
+    jobs = [
+        (prompt, GenerationConfig(max_new_tokens=24, seed=i)) for i, prompt in enumerate(prompts)
+    ]
     alone = [await write(backend, *job) for job in jobs]
     crowd = []
     for start in range(0, len(jobs), 16):

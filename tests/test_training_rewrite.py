@@ -39,7 +39,7 @@ from training.trace import check_exportable, export_graph
 pytestmark = pytest.mark.torch
 
 VOCAB = 288
-MAX_LEN = 128
+MAX_LEN = 272  # more than 256 tokens to decode
 SMALL: dict[str, Any] = {
     "vocab_size": VOCAB,
     "hidden_size": 64,
