@@ -209,6 +209,19 @@ def test_opening_another_chat_leaves_the_answer_that_is_being_written(page, addr
     expect(bubbles(page, "bot")).to_have_text("Hello there. How are you today?")
 
 
+def test_a_question_sent_while_another_is_answered_stays_in_the_line(page, address):
+    visit(page, address)
+    ask(page, "long")
+    expect(bubbles(page, "bot")).to_contain_text("Another short sentence")
+    ask(page, "And now?")
+    expect(page.locator("#question textarea")).to_have_value("And now?")
+    page.locator("#question .stop-button").click()
+    expect(bubbles(page, "bot")).to_contain_text("Stopped.")
+    expect(page.locator("#question textarea")).to_have_value("And now?")
+    page.locator("#question textarea").press("Enter")
+    expect(bubbles(page, "bot").last).to_have_text("You said: And now?")
+
+
 def test_another_visitor_sees_neither_the_list_nor_the_chat(page, browser, address):
     visit(page, address)
     ask(page, "My secret is swordfish")

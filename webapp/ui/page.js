@@ -8,6 +8,8 @@ const palaver = {
       history.replaceState(null, "", id === "none" ? "?" : `?c=${id}`);
     }
   },
+  // Takes the question out of the line, unless the one before is still being answered.
+  take: (text) => (document.querySelector("#question .stop-button") ? [text, ""] : ["", text]),
   open: (address) => {
     history.pushState(null, "", address);
     document.querySelector("#open-chat").click();
