@@ -177,10 +177,14 @@ async def test_an_unexpected_failure_becomes_a_clear_sentence(make_service):
     assert "secret detail" not in str(caught.value)
 
 
-async def test_a_full_queue_is_said_and_the_place_in_line_is_shown(make_service):
+async def test_a_full_queue_is_said_and_leaves_no_trace(make_service, store):
     service, _ = make_service({"Hi": QueueFull("64 are waiting.")})
     with pytest.raises(QueueFull):
         await run(ask(service, "Hi"))
+    assert store.list_conversations("ana") == []
+
+
+async def test_the_place_in_line_is_shown(make_service):
     service, _ = make_service(position=3)
     events = await run(ask(service, "Hi"))
     assert Waiting(3) in events

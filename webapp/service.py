@@ -9,7 +9,7 @@ import uuid
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing, suppress
 
-from chat.errors import EngineError, InvalidRequest, NotFound, PalaverError
+from chat.errors import EngineError, InvalidRequest, NotFound, PalaverError, QueueFull
 from chat.text import clean_text
 from chat.types import Conversation, GenerationConfig, Message, StoredMessage, Turn, Usage
 from inference.backend import Backend, GenerationFinished, Queued, TextPiece
@@ -182,6 +182,10 @@ class ChatService:
                 async with aclosing(self._answer(draft)) as events:
                     async for event in events:
                         yield event
+        except (QueueFull, InvalidRequest):
+            # Turned away at the door: there was no turn, and the same words may be sent again.
+            draft.is_admitted = False
+            raise
         except PalaverError:
             draft.finish_reason = "error"
             raise
@@ -199,7 +203,7 @@ class ChatService:
         try:
             await asyncio.wait({judging})
             turn = draft.finish(self.model)
-            if judging.exception() is None:
+            if judging.exception() is None and draft.is_admitted:
                 await self._remember(draft, turn)
             return turn
         finally:

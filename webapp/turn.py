@@ -103,6 +103,7 @@ class Draft:
     queued_ms: float = 0.0
     first_token_ms: float = 0.0
     start_s: float = field(default_factory=time.monotonic)
+    is_admitted: bool = True
     is_stored: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property

@@ -44,6 +44,8 @@ async def _answer_validation_error(request: Request, error: Exception) -> JSONRe
     first = error.errors()[0]
     param = ".".join(str(part) for part in first["loc"] if part != "body") or None
     message = f"{param or 'The body'}: {first['msg']}."
+    if first["type"] == "json_invalid":
+        param, message = None, "The body isn't valid JSON."
     if "json" not in request.headers.get("content-type", ""):
         message = "The body has to be JSON, sent as 'Content-Type: application/json'."
     body = error_body(message, kind="invalid_request_error", code="invalid_value", param=param)
