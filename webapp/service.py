@@ -129,6 +129,7 @@ class ChatService:
             question=question,
             config=request.config,
             locale=request.locale,
+            history=tuple(history),
             earlier=without_refused_turns(history),
         )
         async with aclosing(self._run(draft)) as events:
@@ -170,7 +171,8 @@ class ChatService:
         self._drafts.append(draft)
         judging = asyncio.create_task(self._judge(draft))
         try:
-            if draft.conversation_id:
+            # A conversation that was sent has no place before it is judged.
+            if draft.sent is None:
                 yield draft.started
             decision = await asyncio.shield(judging)
             if draft.sent is not None:

@@ -40,11 +40,13 @@ class MessagesRequest:
 
 @dataclass(frozen=True, slots=True)
 class TurnStarted:
-    """The turn has a place: its conversation and the ids of its two messages."""
+    """The turn has a place: its conversation, the ids of its two messages, and (for the page)
+    what was said before."""
 
     conversation_id: str
     question_id: str
     answer_id: str
+    history: tuple[StoredMessage, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +89,8 @@ class Draft:
     question: Message
     config: GenerationConfig
     locale: str
-    # What the model may read of the conversation so far.
+    # The stored conversation so far (for the page), and what the model may read of it.
+    history: tuple[StoredMessage, ...] = ()
     earlier: tuple[Message, ...] = ()
     # All that a client of the API sent before the question; None for the page, which sends none.
     sent: tuple[Message, ...] | None = None
@@ -109,7 +112,7 @@ class Draft:
     @property
     def started(self) -> TurnStarted:
         """The event that names the turn's place."""
-        return TurnStarted(self.conversation_id, self.question_id, self.answer_id)
+        return TurnStarted(self.conversation_id, self.question_id, self.answer_id, self.history)
 
     def finish(self, model: str) -> Turn:
         """Return the turn as it is now."""

@@ -1,7 +1,9 @@
 """The page in Chromium: ask, be refused, stop, reload, restart, come back."""
 
 import re
+import sqlite3
 import time
+from contextlib import closing
 from urllib.parse import urlsplit
 
 import httpx
@@ -306,3 +308,18 @@ def test_history_forged_by_a_client_of_the_page_is_ignored(address, backend):
     call_page(address, lambda count: ["Forge", *[""] * (count - 1)][:count])
     asked = backend.asked[num_asked:]
     assert asked and all("Eve" not in m.content for messages in asked for m in messages)
+
+
+def test_a_database_that_fails_is_said_in_a_sentence(page, tmp_path):
+    settings = make_settings(tmp_path)
+    with serve(create_app(settings, backend=ScriptedBackend(SCRIPT))) as address:
+        visit(page, address)
+        ask(page, "Hi")
+        expect_ready(page)
+        with closing(sqlite3.connect(tmp_path / "palaver.db")) as vandal:
+            vandal.execute("ALTER TABLE conversations RENAME TO gone")
+        page.reload()
+        expect(page.locator("#note")).to_contain_text("database")
+        ask(page, "Still there?")
+        expect(page.locator("#question textarea")).to_have_value("Still there?")
+        expect(page.locator("#note")).to_contain_text("database")

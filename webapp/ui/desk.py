@@ -28,18 +28,17 @@ class Desk:
         """Show the chat that the address names, or a new one."""
         owner_id = _visitor(request)
         conversation_id = clean_text(conversation_id or "")
-        note = ""
-        history = []
         try:
+            history = []
             if conversation_id:
                 history = await self._service.read_conversation(owner_id, conversation_id)
+            chats = await self._chats(owner_id, conversation_id)
+            return view.bubbles(history), conversation_id, chats, ""
         except NotFound:
             note = "That chat isn't here (any more). This is a new one."
-            conversation_id = "none"
+            return [], "none", await self._chats(owner_id, ""), note
         except PalaverError as error:
-            note = str(error)
-        chats = await self._chats(owner_id, conversation_id)
-        return view.bubbles(history), conversation_id, chats, note
+            return [], conversation_id, gr.skip(), str(error)
 
     async def ask(self, text: str, conversation_id: str, request: gr.Request) -> Updates:
         """Answer a question, showing each piece of the answer as it is released."""
@@ -48,13 +47,10 @@ class Desk:
         if not text.strip():
             yield _ready(), gr.skip(), gr.skip(), gr.skip(), gr.skip()
             return
-        earlier: list[view.Bubble] = []
+        earlier: Any = gr.skip()
         try:
-            if conversation_id:
-                stored = await self._service.read_conversation(owner_id, conversation_id)
-                earlier = view.bubbles(stored)
             async with aclosing(self._answer(owner_id, text, conversation_id, request)) as states:
-                async for line, answer, *rest in states:
+                async for earlier, line, answer, *rest in states:
                     exchange = [view.bubble("user", text), view.bubble("assistant", answer)]
                     yield line, [*earlier, *exchange], *rest
         except PalaverError as error:
@@ -76,7 +72,7 @@ class Desk:
     async def _answer(
         self, owner_id: str, text: str, conversation_id: str, request: gr.Request
     ) -> Updates:
-        """Yield the line, the answer so far, the address, the chats and the note.
+        """Yield what was said before, the line, the answer so far, the address, chats and note.
 
         Each state is whole but for the chats, which come with the last one: of states that follow
         one another too fast the page shows only the later.
@@ -88,12 +84,13 @@ class Desk:
             config=self._config,
             locale=request.headers.get("accept-language", ""),
         )
+        earlier: list[view.Bubble] = []
         answer, note = "", ""
-        yield _busy(), THINKING, conversation_id, gr.skip(), note
         async with aclosing(self._service.reply(asked)) as events:
             async for event in events:
                 match event:
                     case TurnStarted():
+                        earlier = view.bubbles(event.history)
                         conversation_id = event.conversation_id
                     case Waiting(position):
                         note = view.waiting_note(position)
@@ -104,9 +101,9 @@ class Desk:
                     case TurnFinished(turn):
                         chats = await self._chats(owner_id, conversation_id)
                         note = view.turn_note(turn, self._service.context_length)
-                        yield _ready(), turn.answer.content, conversation_id, chats, note
+                        yield earlier, _ready(), turn.answer.content, conversation_id, chats, note
                         return
-                yield _busy(), answer or THINKING, conversation_id, gr.skip(), note
+                yield earlier, _busy(), answer or THINKING, conversation_id, gr.skip(), note
 
     async def _chats(self, owner_id: str, current: str) -> str:
         conversations = await self._service.list_conversations(owner_id, limit=100)
