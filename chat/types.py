@@ -145,17 +145,45 @@ class Turn:
     timings: Timings = Timings()
     # How many of the oldest messages didn't fit the context and weren't shown to the model.
     num_dropped: int = 0
+    # What the model was told before the conversation: all of it, the part that was the person's
+    # own, and by which persona (its id, or nothing).
+    system_prompt: str = ""
+    instructions: str = ""
+    persona: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Persona:
+    """A prepared way of answering: a system prompt with all that goes with it.
+
+    ``system_prompt`` is a Jinja template (see `chat.template`), ``settings`` are fields of
+    GenerationConfig, ``policy`` names a moderation policy (empty: the operator's own).
+    """
+
+    id: str
+    title: str
+    description: str = ""
+    system_prompt: str = ""
+    settings: Mapping[str, float] = field(default_factory=dict)
+    starters: tuple[str, ...] = ()
+    policy: str = ""
+    is_hidden: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Conversation:
-    """A conversation in a list of conversations."""
+    """A conversation in a list of conversations.
+
+    ``training_consent`` is its owner's newest word on this very chat: whether it may be used to
+    train a model. None: nothing was said, so the owner's general word counts.
+    """
 
     id: str
     owner_id: str
     title: str
     created_at: datetime
     updated_at: datetime
+    training_consent: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,6 +233,44 @@ class Rating:
     value: Literal[-1, 1]
     tags: tuple[str, ...] = ()
     comment: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Generation:
+    """How one answer came about; ``num_dropped`` messages didn't fit the context.
+
+    ``instructions`` are the part of the ``system_prompt`` that was the person's own.
+    """
+
+    model: str
+    config: GenerationConfig
+    usage: Usage
+    timings: Timings
+    num_dropped: int = 0
+    system_prompt: str = ""
+    instructions: str = ""
+    persona: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ThreadMessage:
+    """A message as it is shown: with its versions, how it came about, and the reader's rating.
+
+    ``versions`` are the ids of this message and its siblings, the oldest first.
+    """
+
+    stored: StoredMessage
+    versions: tuple[str, ...]
+    generation: Generation | None = None
+    rating: Rating | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Thread:
+    """One branch of a conversation, from its first message to its last."""
+
+    conversation: Conversation
+    messages: tuple[ThreadMessage, ...]
 
 
 @dataclass(frozen=True, slots=True)

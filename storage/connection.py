@@ -27,6 +27,7 @@ class Database(Protocol):
     # What to call it in a sentence, and which program it is.
     name: str
     version: str
+    is_sqlite: bool
 
     def read(self) -> AbstractContextManager[Session]:
         """A transaction that sees one state of the database and changes nothing."""

@@ -1,21 +1,21 @@
-"""Conversations and the trees of messages in them."""
+"""Conversations: whose they are, the list of them, and what is known of their messages."""
 
 from datetime import datetime
 
-from sqlalchemy import Select, delete, func, literal, or_, select
-from sqlalchemy.orm import Session, aliased
+from sqlalchemy import Select, delete, func, or_, select
+from sqlalchemy.orm import Session
 
 from chat.errors import InvalidRequest, NotFound
 from chat.text import clean_text
-from chat.types import Conversation, StoredMessage, Verdict
+from chat.types import Conversation, Generation, Verdict
+from storage.consents import TRAINING, conversation_word
 from storage.models import ConversationRow, GenerationRow, MessageRow, VerdictRow
-from storage.records import Generation
-from storage.rows import to_conversation, to_generation, to_messages, to_verdict
+from storage.rows import to_conversation, to_generation, to_verdict
+
+_Select = Select[ConversationRow, bool | None]
 
 MAX_LISTED = 1000
 MAX_SEARCH_LENGTH = 200
-# Longer branches than this don't come from chatting; it ends the walk in a damaged tree.
-_MAX_DEPTH = 100_000
 
 
 def find_conversation(
@@ -57,16 +57,29 @@ def list_conversations(
 ) -> list[Conversation]:
     if not 1 <= limit <= MAX_LISTED:
         raise InvalidRequest(f"limit is {limit}; allowed is 1 to {MAX_LISTED}.", param="limit")
-    query = select(ConversationRow).where(ConversationRow.owner_id == owner_id)
+    query = _select_with_consent().where(ConversationRow.owner_id == owner_id)
     if before is not None:
         query = query.where(ConversationRow.updated_at < before)
     if search.strip():
         query = _narrow(query, search.strip())
     query = query.order_by(ConversationRow.updated_at.desc(), ConversationRow.id).limit(limit)
-    return [to_conversation(row) for row in session.scalars(query)]
+    return [to_conversation(row, consent) for row, consent in session.execute(query)]
 
 
-def _narrow(query: Select[ConversationRow], search: str) -> Select[ConversationRow]:
+def read_conversation(session: Session, owner_id: str, conversation_id: str) -> Conversation:
+    return describe(session, find_conversation(session, owner_id, conversation_id))
+
+
+def describe(session: Session, row: ConversationRow) -> Conversation:
+    consent = select(conversation_word(TRAINING)).where(ConversationRow.id == row.id)
+    return to_conversation(row, session.scalar(consent))
+
+
+def _select_with_consent() -> _Select:
+    return select(ConversationRow, conversation_word(TRAINING))
+
+
+def _narrow(query: _Select, search: str) -> _Select:
     if len(search) > MAX_SEARCH_LENGTH:
         raise InvalidRequest(
             f"search has {len(search)} characters; allowed are {MAX_SEARCH_LENGTH}.",
@@ -81,43 +94,6 @@ def _narrow(query: Select[ConversationRow], search: str) -> Select[ConversationR
     return query.where(or_(is_title, is_said.exists()))
 
 
-def read_branch(
-    session: Session, owner_id: str, conversation_id: str, leaf_id: str | None
-) -> list[StoredMessage]:
-    conversation = find_conversation(session, owner_id, conversation_id)
-    if leaf_id is not None:
-        find_message(session, conversation_id, leaf_id)
-    return read_path(session, conversation_id, leaf_id or conversation.current_leaf_id)
-
-
-def read_path(session: Session, conversation_id: str, leaf_id: str | None) -> list[StoredMessage]:
-    """Return the messages from the root to `leaf_id`, found by one recursive query."""
-    columns = select(MessageRow.id, MessageRow.parent_id, literal(0).label("depth"))
-    start = columns.where(
-        MessageRow.id == leaf_id, MessageRow.conversation_id == conversation_id
-    ).cte("path", recursive=True)
-    parent = aliased(MessageRow)
-    step = (
-        select(parent.id, parent.parent_id, start.c.depth + 1)
-        .join(start, parent.id == start.c.parent_id)
-        .where(start.c.depth < _MAX_DEPTH)
-    )
-    path = start.union_all(step)
-    query = select(MessageRow).join(path, MessageRow.id == path.c.id)
-    return to_messages(session.scalars(query.order_by(path.c.depth.desc())))
-
-
-def read_tree(session: Session, owner_id: str, conversation_id: str) -> list[StoredMessage]:
-    find_conversation(session, owner_id, conversation_id)
-    query = select(MessageRow).where(MessageRow.conversation_id == conversation_id)
-    return to_messages(session.scalars(query.order_by(MessageRow.created_at, MessageRow.id)))
-
-
-def select_leaf(session: Session, owner_id: str, conversation_id: str, leaf_id: str) -> None:
-    conversation = find_conversation(session, owner_id, conversation_id, lock=True)
-    conversation.current_leaf_id = find_message(session, conversation_id, leaf_id).id
-
-
 def rename_conversation(session: Session, owner_id: str, conversation_id: str, title: str) -> None:
     find_conversation(session, owner_id, conversation_id, lock=True).title = title
 
@@ -125,6 +101,13 @@ def rename_conversation(session: Session, owner_id: str, conversation_id: str, t
 def delete_conversation(session: Session, owner_id: str, conversation_id: str) -> None:
     find_conversation(session, owner_id, conversation_id, lock=True)
     session.execute(delete(ConversationRow).where(ConversationRow.id == conversation_id))
+
+
+def delete_idle(session: Session, before: datetime) -> int:
+    is_idle = ConversationRow.updated_at < before
+    num_idle = session.scalar(select(func.count()).select_from(ConversationRow).where(is_idle)) or 0
+    session.execute(delete(ConversationRow).where(is_idle))
+    return num_idle
 
 
 def read_verdicts(

@@ -2,15 +2,14 @@
 
 from collections.abc import Iterator
 
-from sqlalchemy import Exists, Select, exists, select, tuple_
-from sqlalchemy.orm import Session, aliased
+from sqlalchemy import Select, select, tuple_
+from sqlalchemy.orm import Session
 
 from storage.connection import Database
-from storage.conversations import read_path
+from storage.consents import has_consent
 from storage.feedback import to_comparison
 from storage.models import (
     ComparisonRow,
-    ConsentRow,
     ConversationRow,
     GenerationRow,
     MessageRow,
@@ -18,6 +17,7 @@ from storage.models import (
 )
 from storage.records import RankedComparison
 from storage.rows import to_message, to_ranking
+from storage.tree import read_path
 
 _Key = tuple[str, str]
 _PAGE = 100
@@ -26,8 +26,8 @@ _PAGE = 100
 def export_rankings(database: Database, purpose: str | None) -> Iterator[RankedComparison]:
     """Yield every ranking with its prompt and answers, page by page.
 
-    With a `purpose`, only what happened in conversations whose owner's newest word on that
-    purpose is a yes.
+    With a `purpose`, only what happened in conversations that may be used for it: see
+    `storage.consents`.
     """
     last: _Key = ("", "")
     while True:
@@ -51,22 +51,7 @@ def _select_page(last: _Key, purpose: str | None) -> Select[RankingRow, Comparis
     )
     if last != ("", ""):
         query = query.where(key > tuple_(*last))
-    return query if purpose is None else query.where(_has_consent(purpose))
-
-
-def _has_consent(purpose: str) -> Exists:
-    newer = aliased(ConsentRow)
-    is_outdated = exists().where(
-        newer.user_id == ConsentRow.user_id,
-        newer.purpose == ConsentRow.purpose,
-        newer.id > ConsentRow.id,
-    )
-    return exists().where(
-        ConsentRow.user_id == ConversationRow.owner_id,
-        ConsentRow.purpose == purpose,
-        ConsentRow.granted,
-        ~is_outdated,
-    )
+    return query if purpose is None else query.where(has_consent(purpose))
 
 
 def _join(session: Session, ranking: RankingRow, row: ComparisonRow) -> RankedComparison:

@@ -22,6 +22,10 @@ _DISK = "Reading or writing {name} failed; check the disk and its folder's permi
 _UNREACHABLE = "{name} cannot be reached; check that the server runs and that the URL is right."
 _DENIED = "{name} refused the account or its rights; check user, password and grants."
 _OTHER = "{name} refused the operation ({code}); nothing was written, try again or report the code."
+_ORPHAN = (
+    "{name} refused a row that belongs to one which isn't there; nothing was written, "
+    "restore what it belongs to first."
+)
 _BUSY = "Too many readers are waiting for {name}; try again in a moment."
 
 _SQLITE_SENTENCES = {
@@ -34,10 +38,12 @@ _SQLITE_SENTENCES = {
     sqlite3.SQLITE_CANTOPEN: _UNOPENABLE,
     sqlite3.SQLITE_PERM: _UNOPENABLE,
     sqlite3.SQLITE_IOERR: _DISK,
+    sqlite3.SQLITE_CONSTRAINT_FOREIGNKEY: _ORPHAN,
 }
 
 # By SQLSTATE or its class of two letters: postgresql.org/docs/current/errcodes-appendix.html
 _POSTGRES_SENTENCES = {
+    "23503": _ORPHAN,
     "53100": _FULL,
     "25006": _READ_ONLY,
     "55P03": _LOCKED,
@@ -80,7 +86,9 @@ def _look_up(cause: BaseException | None, is_operational: bool) -> tuple[str, st
     if isinstance(cause, sqlite3.Error):
         number = getattr(cause, "sqlite_errorcode", -1)
         code = getattr(cause, "sqlite_errorname", type(cause).__name__)
-        return code, _SQLITE_SENTENCES.get(number & 0xFF, _OTHER)
+        # The code in full says more than its last byte; few of them matter here.
+        sentence = _SQLITE_SENTENCES.get(number) or _SQLITE_SENTENCES.get(number & 0xFF, _OTHER)
+        return code, sentence
     code = getattr(cause, "sqlstate", None) or ""
     if not code and is_operational:
         return "no connection", _UNREACHABLE

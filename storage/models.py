@@ -4,11 +4,12 @@ Everything said hangs below a conversation and everything of a person below a us
 ``ON DELETE CASCADE``. A change here needs a revision in ``migrations/versions``: a test compares.
 """
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 from sqlalchemy import (
     JSON,
+    BigInteger,
     CheckConstraint,
     Double,
     ForeignKey,
@@ -16,6 +17,7 @@ from sqlalchemy import (
     Index,
     MetaData,
     UniqueConstraint,
+    text,
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
@@ -49,7 +51,7 @@ def _link(target: str, **options: Any) -> Mapped[Any]:
 
 
 class UserRow(Base):
-    """Somebody who chats, ranks, or both; also an API key."""
+    """Somebody who chats, ranks, or both; also whoever uses an API key."""
 
     __tablename__ = "users"
 
@@ -58,13 +60,17 @@ class UserRow(Base):
 
 
 class ConsentRow(Base):
-    """One yes or no to one purpose. The newest counts; the older ones are the evidence."""
+    """One yes or no to one purpose, in general or for one conversation.
+
+    The newest counts; the older ones are the evidence. Ids sort by time (`storage.clock`).
+    """
 
     __tablename__ = "consents"
-    __table_args__ = (Index(None, "user_id", "purpose"),)
+    __table_args__ = (Index(None, "user_id", "purpose"), Index(None, "conversation_id", "purpose"))
 
-    id: Mapped[int] = mapped_column(primary_key=True)
+    id: Mapped[str] = mapped_column(Identifier, primary_key=True)
     user_id: Mapped[str] = _link("users.id")
+    conversation_id: Mapped[str | None] = _link("conversations.id", nullable=True)
     purpose: Mapped[str]
     granted: Mapped[bool]
     # Which text the person was shown.
@@ -125,14 +131,20 @@ class GenerationRow(Base):
     first_token_ms: Mapped[float]
     total_ms: Mapped[float]
     num_dropped: Mapped[int]
+    system_prompt: Mapped[str] = mapped_column(server_default=text("''"))
+    instructions: Mapped[str] = mapped_column(server_default=text("''"))
+    persona: Mapped[str] = mapped_column(server_default=text("''"))
 
 
 class VerdictRow(Base):
-    """What one moderator found in one message, and what the policy made of it."""
+    """What one moderator found in one message, and what the policy made of it.
+
+    Ids sort by time and, within a turn, by the order in which the verdicts were given.
+    """
 
     __tablename__ = "verdicts"
 
-    id: Mapped[int] = mapped_column(primary_key=True)
+    id: Mapped[str] = mapped_column(Identifier, primary_key=True)
     message_id: Mapped[str] = _link("messages.id", index=True)
     moderator: Mapped[str]
     version: Mapped[str]
@@ -234,3 +246,58 @@ class JobRow(Base):
     message: Mapped[str]
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
+
+
+class PersonaRow(Base):
+    """A prepared way of answering that an operator has made."""
+
+    __tablename__ = "personas"
+
+    id: Mapped[str] = mapped_column(Identifier, primary_key=True)
+    title: Mapped[str]
+    description: Mapped[str]
+    system_prompt: Mapped[str]
+    settings: Mapped[dict[str, Any]]
+    starters: Mapped[list[Any]]
+    policy: Mapped[str]
+    is_hidden: Mapped[bool]
+    created_at: Mapped[datetime]
+    updated_at: Mapped[datetime]
+
+
+class ApiKeyRow(Base):
+    """A key for programs, known by its digest alone."""
+
+    __tablename__ = "api_keys"
+    __table_args__ = (UniqueConstraint("sha256"),)
+
+    id: Mapped[str] = mapped_column(Identifier, primary_key=True)
+    name: Mapped[str]
+    sha256: Mapped[str] = mapped_column(Identifier)
+    created_at: Mapped[datetime]
+    revoked_at: Mapped[datetime | None]
+
+
+class CountRow(Base):
+    """How often something happened on one day (in UTC); the number only grows."""
+
+    __tablename__ = "counts"
+
+    day: Mapped[date] = mapped_column(primary_key=True)
+    kind: Mapped[str] = mapped_column(Identifier, primary_key=True)
+    amount: Mapped[int] = mapped_column(BigInteger)
+
+
+class ChangeRow(Base):
+    """A note that a row was changed or deleted, for `storage.changes`; never synced itself.
+
+    A number is never given twice, so that forgetting notes cannot forget later ones.
+    """
+
+    __tablename__ = "changes"
+    __table_args__ = {"sqlite_autoincrement": True}  # noqa: RUF012 (SQLAlchemy's own way)
+
+    seq: Mapped[int] = mapped_column(primary_key=True)
+    table_name: Mapped[str]
+    row_key: Mapped[dict[str, Any]]
+    is_deleted: Mapped[bool]

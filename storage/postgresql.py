@@ -21,6 +21,8 @@ _SCHEMA_LOCK = 7_725_822
 class PostgresDatabase:
     """One PostgreSQL database; its server does the locking."""
 
+    is_sqlite = False
+
     def __init__(self, url: URL, busy_timeout_s: float) -> None:
         self.name = f"the database {url.database or ''}".rstrip()
         self.version = "PostgreSQL"

@@ -1,13 +1,15 @@
 """What a person may ask of a store: all of mine, and away with it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from typing import Any
 
-from sqlalchemy import Row, delete, func, select
+from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
 
+from storage.codec import encode
 from storage.connection import Database
+from storage.consents import read_consents
 from storage.models import (
     ComparisonAnswerRow,
     ComparisonRow,
@@ -19,7 +21,6 @@ from storage.models import (
     UserRow,
     VerdictRow,
 )
-from storage.users import read_consents
 
 Record = dict[str, Any]
 
@@ -86,16 +87,8 @@ def _export_rows(session: Session, kind: str, table: Any, condition: Any) -> Ite
     columns = table.__table__.columns
     in_order = [columns["created_at"]] if "created_at" in columns else table.__table__.primary_key
     rows: Any = session.execute(select(*columns).where(condition).order_by(*in_order))
-    yield from (_to_json(kind, _as_dict(row)) for row in rows)
+    yield from (_to_json(kind, row) for row in rows.mappings())
 
 
-def _as_dict(row: Row[Any]) -> Record:
-    return dict(row._mapping)
-
-
-def _to_json(kind: str, values: Record) -> Record:
-    plain = {
-        name: value.isoformat() if hasattr(value, "isoformat") else value
-        for name, value in values.items()
-    }
-    return {"kind": kind, **plain}
+def _to_json(kind: str, values: Mapping[Any, Any]) -> Record:
+    return {"kind": kind, **encode(values)}

@@ -2,33 +2,26 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, Literal
 
-from chat.types import Comparison, GenerationConfig, Message, Ranking, Timings, Usage
+from chat.types import Comparison, Message, Ranking
 
+# A row as JSON has it: {"table": "messages", "row": {...}}, or of one that is gone
+# {"table": "messages", "key": {...}, "deleted": true}.
+Record = dict[str, Any]
 JobState = Literal["queued", "running", "done", "failed", "cancelled"]
 
 
 @dataclass(frozen=True, slots=True)
-class Generation:
-    """How one answer came about; `num_dropped` messages didn't fit the context."""
-
-    model: str
-    config: GenerationConfig
-    usage: Usage
-    timings: Timings
-    num_dropped: int = 0
-
-
-@dataclass(frozen=True, slots=True)
 class Consent:
-    """One yes or no; `version` names the text that was shown."""
+    """One yes or no, in general or for one conversation; `version` names the text shown."""
 
     purpose: str
     granted: bool
     version: str
     created_at: datetime
+    conversation_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,3 +53,31 @@ class Job:
     message: str = ""
     created_at: datetime | None = None
     updated_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ApiKey:
+    """A key for programs; what is known of it is the SHA-256 of it, in hexadecimal digits."""
+
+    id: str
+    name: str
+    sha256: str
+    created_at: datetime | None = None
+    revoked_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """How often something of a kind happened on one day, in UTC."""
+
+    day: date
+    kind: str
+    amount: int
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """Rows as they are now that were changed up to the note `last`; 0 when there are none."""
+
+    last: int
+    records: tuple[Record, ...]

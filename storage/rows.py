@@ -8,6 +8,7 @@ from typing import Any, cast
 from chat.types import (
     Conversation,
     FinishReason,
+    Generation,
     GenerationConfig,
     Message,
     Ranking,
@@ -20,6 +21,7 @@ from chat.types import (
     Usage,
     Verdict,
 )
+from storage.clock import make_row_id
 from storage.models import (
     ConversationRow,
     GenerationRow,
@@ -28,11 +30,12 @@ from storage.models import (
     RatingRow,
     VerdictRow,
 )
-from storage.records import Generation
 
 
-def to_conversation(row: ConversationRow) -> Conversation:
-    return Conversation(row.id, row.owner_id, row.title, row.created_at, row.updated_at)
+def to_conversation(row: ConversationRow, training_consent: bool | None) -> Conversation:
+    return Conversation(
+        row.id, row.owner_id, row.title, row.created_at, row.updated_at, training_consent
+    )
 
 
 def to_message(row: MessageRow) -> Message:
@@ -54,6 +57,9 @@ def to_generation(row: GenerationRow) -> Generation:
         Usage(row.prompt_tokens, row.completion_tokens),
         Timings(row.queued_ms, row.first_token_ms, row.total_ms),
         row.num_dropped,
+        row.system_prompt,
+        row.instructions,
+        row.persona,
     )
 
 
@@ -65,6 +71,9 @@ def from_generation(turn: Turn) -> dict[str, Any]:
         **asdict(turn.usage),
         **asdict(turn.timings),
         "num_dropped": turn.num_dropped,
+        "system_prompt": turn.system_prompt,
+        "instructions": turn.instructions,
+        "persona": turn.persona,
     }
 
 
@@ -77,11 +86,15 @@ def to_verdict(row: VerdictRow) -> Verdict:
     return Verdict(**plain, scores=dict(row.scores), spans=tuple(Span(*s) for s in row.spans))
 
 
-def from_verdict(verdict: Verdict, message_id: str, at: datetime) -> dict[str, Any]:
+def from_verdict(verdict: Verdict, message_id: str, at: datetime, position: int) -> dict[str, Any]:
     values = {field.name: getattr(verdict, field.name) for field in fields(Verdict)}
     values["scores"] = dict(verdict.scores)
     values["spans"] = [[span.start, span.end, span.category, span.score] for span in verdict.spans]
-    return values | {"message_id": message_id, "created_at": at}
+    return values | {
+        "id": make_row_id(at, position),
+        "message_id": message_id,
+        "created_at": at,
+    }
 
 
 def to_rating(row: RatingRow) -> Rating:

@@ -28,7 +28,7 @@ def prepare_schema(database: Database, migrations: Path = MIGRATIONS) -> None:
     """
     script = ScriptDirectory(str(migrations))
     with database.read() as session:
-        if _read_revision(session.connection()) == script.get_current_head():
+        if read_revision(session.connection()) == script.get_current_head():
             return
     with database.alter() as connection:
         _bring_to_head(connection, script, database.name)
@@ -41,7 +41,7 @@ def write_revision(database: Database, message: str) -> None:
 
 
 def _bring_to_head(connection: Connection, script: ScriptDirectory, name: str) -> None:
-    revision = _read_revision(connection)
+    revision = read_revision(connection)
     config = _configure(connection, Path(script.dir))
     if revision is None:
         _check_empty(connection, name)
@@ -62,7 +62,8 @@ def _configure(connection: Connection, migrations: Path) -> Config:
     return config
 
 
-def _read_revision(connection: Connection) -> str | None:
+def read_revision(connection: Connection) -> str | None:
+    """Return the revision of the tables there; None where Palaver's aren't."""
     return MigrationContext.configure(connection).get_current_revision()
 
 

@@ -36,13 +36,15 @@ _SCHEMA_PRAGMAS = ("PRAGMA foreign_keys = OFF", "PRAGMA synchronous = FULL")
 
 
 class SqliteDatabase:
-    """One SQLite file (or memory, for tests) with one writing connection.
+    """One SQLite file (or memory, for what nobody keeps) with one writing connection.
 
     One writer, because SQLite before 3.51.3 can damage a file when two connections write or
     checkpoint at once (sqlite.org/wal.html#walresetbug); readers are `query_only` and never
     checkpoint. ``BEGIN IMMEDIATE``, because a transaction that starts by reading and then writes
     fails at once when another has written in between, however long the timeout.
     """
+
+    is_sqlite = True
 
     def __init__(self, url: URL, busy_timeout_s: float) -> None:
         self._path = _path_of(url)
@@ -54,7 +56,11 @@ class SqliteDatabase:
         self.name = f"the database {self._path.name}" if self._path else "the database in memory"
         if self._path and "mode" not in url.query:
             _create_file(self._path, self.name)
-        self._writer = self._connect(StaticPool, "BEGIN IMMEDIATE", _WRITER_PRAGMAS)
+        # Who may only read can't change how the file is written either.
+        is_read_only = url.query.get("mode") == "ro"
+        pragmas = _READER_PRAGMAS if is_read_only else _WRITER_PRAGMAS
+        begin = "BEGIN" if is_read_only else "BEGIN IMMEDIATE"
+        self._writer = self._connect(StaticPool, begin, pragmas)
         with translate_errors(self.name), self._writer.connect():
             pass  # Makes the file a write-ahead-logging one before the first reader comes.
         self._reader = self._writer

@@ -99,7 +99,10 @@ def _insert_message(
 
 def _insert_verdicts(session: Session, turn: Turn, at: datetime) -> None:
     owners = {"input": turn.question_id, "output": turn.answer_id}
-    rows = [from_verdict(verdict, owners[verdict.stage], at) for verdict in turn.verdicts]
+    rows = [
+        from_verdict(verdict, owners[verdict.stage], at, position)
+        for position, verdict in enumerate(turn.verdicts)
+    ]
     if rows:
         session.execute(insert(VerdictRow), rows)
 

@@ -31,6 +31,16 @@ def insert_or_update(
     session.execute(statement.on_conflict_do_update(index_elements=key, set_=changes))
 
 
+def insert_or_add(
+    session: Session, table: type[Base], values: Mapping[str, Any], *, column: str
+) -> None:
+    """Insert a row, or add to the number in `column` of the one with its key, in one step."""
+    key = [part.name for part in table.__table__.primary_key]
+    statement = _insert(session, table).values(**values)
+    total = table.__table__.c[column] + statement.excluded[column]
+    session.execute(statement.on_conflict_do_update(index_elements=key, set_={column: total}))
+
+
 def _insert(session: Session, table: type[Base]) -> _Insert:
     is_postgresql = session.get_bind().dialect.name == "postgresql"
     return postgresql.insert(table) if is_postgresql else sqlite.insert(table)

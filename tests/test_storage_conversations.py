@@ -54,14 +54,14 @@ def test_branch_may_end_in_the_middle(store: Store):
     assert [m.id for m in store.read_branch("ann", "c", middle)][-1] == middle
 
 
-def test_selected_leaf_is_the_branch_on_display(store: Store):
+def test_selected_message_is_the_branch_on_display(store: Store):
     first = make_turn()
     store.record_turn("ann", first)
     store.record_turn("ann", replace(make_turn(), question_id=first.question_id))
-    store.select_leaf("ann", "c", first.answer_id)
+    store.select_message("ann", "c", first.answer_id)
     assert store.read_branch("ann", "c")[-1].id == first.answer_id
     with pytest.raises(NotFound):
-        store.select_leaf("ann", "c", "nowhere")
+        store.select_message("ann", "c", "nowhere")
 
 
 # A tree is drawn as a list: turn n follows the answer of turn parents[n] (or nothing, for -1),
@@ -110,7 +110,7 @@ def test_stranger_is_told_what_is_told_about_nothing(store: Store):
         lambda who: store.read_generations(who, "c"),
         lambda who: store.read_ratings(who, "c"),
         lambda who: store.read_comparison(who, "cmp"),
-        lambda who: store.select_leaf(who, "c", turn.answer_id),
+        lambda who: store.select_message(who, "c", turn.answer_id),
         lambda who: store.rename_conversation(who, "c", "mine"),
         lambda who: store.delete_conversation(who, "c"),
         lambda who: store.record_turn(who, make_turn("c", turn.answer_id)),

@@ -94,7 +94,9 @@ def _read_sql(connection: Connection) -> set[str]:
         return set()
     query = "SELECT sql FROM sqlite_master WHERE sql IS NOT NULL AND name <> 'alembic_version'"
     found = connection.exec_driver_sql(query).scalars()
-    return {" ".join(sorted(statement.replace(",", " ").split())) for statement in found}
+    # SQLite puts a table that was renamed in quotes.
+    plain = (statement.replace(",", " ").replace('"', "") for statement in found)
+    return {" ".join(sorted(statement.split())) for statement in plain}
 
 
 @pytest.mark.parametrize("asset", sorted(path.name for path in ASSETS.glob("*.db")))
@@ -115,8 +117,67 @@ def test_database_of_every_version_is_upgraded(tmp_path: Path, asset: str):
             assert find_differences(connection) == []
 
 
-def test_there_is_an_old_database():
-    assert (ASSETS / "v1.db").exists()
+def test_there_are_old_databases():
+    found = {path.stem for path in ASSETS.glob("*.db")}
+    revisions = {int(path.name[:4]) for path in (MIGRATIONS / "versions").glob("0*.py")}
+    assert found == {f"v{revision}" for revision in revisions}
+
+
+def test_what_the_second_version_added_is_kept(tmp_path: Path):
+    path = tmp_path / "v2.db"
+    shutil.copy(ASSETS / "v2.db", path)
+    with Store.open(f"sqlite:///{path}") as store:
+        thread = store.read_thread("ann", "tea", annotator_id="ann")
+        assert thread.conversation.training_consent is True
+        generation = thread.messages[1].generation
+        assert generation and (generation.system_prompt, generation.persona) == (
+            "Be brief.",
+            "butler",
+        )
+        assert [persona.title for persona in store.list_personas()] == ["Butler"]
+        assert [key.name for key in store.list_api_keys()] == ["laptop"]
+        assert [count.amount for count in store.read_counts()] == [2]
+        assert store.read_changes().last == 4
+
+
+# As the first version wrote them: ids of consents and verdicts were numbers.
+_FIRST_ROWS = """
+INSERT INTO users VALUES ('ann', '2026-01-01 00:00:00');
+INSERT INTO conversations VALUES ('c', 'ann', '', 'a', '2026-01-01 00:00:00',
+    '2026-01-01 00:00:00');
+INSERT INTO messages VALUES ('q', 'c', NULL, 'user', 'q', NULL, '2026-01-01 00:00:00');
+INSERT INTO messages VALUES ('a', 'c', 'q', 'assistant', 'a', 'stop', '2026-01-01 00:00:01');
+INSERT INTO generations VALUES ('a', 'm', '{}', 1, 2, 0, 0, 0, 0)
+"""
+
+
+def test_numbers_of_the_first_version_become_ids_in_the_same_order(empty: Database):
+    with empty.alter() as connection:
+        command.upgrade(_configure(connection, MIGRATIONS), "0001")
+        for statement in _FIRST_ROWS.split(";"):
+            connection.exec_driver_sql(statement)
+        for number in range(12):
+            connection.exec_driver_sql(
+                "INSERT INTO consents (user_id, purpose, granted, version, created_at) VALUES "
+                f"('ann', 'training', {number % 2 == 0}, 'v{number}', '2026-01-01 00:00:00')"
+            )
+            connection.exec_driver_sql(
+                "INSERT INTO verdicts (message_id, moderator, version, stage, scores, spans, "
+                "outcome, reason, action, category, latency_ms, policy_version, created_at) VALUES "
+                f"('a', 'm{number}', '1', 'output', '{{}}', '[]', 'judged', '', 'allow', '', 1, "
+                "'', '2026-01-01 00:00:00')"
+            )
+    prepare_schema(empty)
+    store = Store(empty)
+    consents = [record for record in store.export_user("ann") if record["kind"] == "consent"]
+    assert [record["version"] for record in consents] == [f"v{number}" for number in range(12)]
+    verdicts = store.read_verdicts("ann", "c")["a"]
+    assert [verdict.moderator for verdict in verdicts] == [f"m{number}" for number in range(12)]
+    assert store.read_consents("ann") == {"training": False}
+    store.set_consent("ann", "training", True)
+    assert store.read_consents("ann") == {"training": True}
+    with empty.alter() as connection:
+        assert find_differences(connection) == []
 
 
 def test_upgrade_keeps_every_row_though_it_rebuilds_tables(empty: Database, tmp_path: Path):

@@ -128,7 +128,7 @@ def test_branch_in_a_tree_tampered_into_a_circle_ends(
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
         statement = "UPDATE messages SET parent_id = ? WHERE id = ?"
         other.execute(statement, (turn.answer_id, turn.question_id))
-    monkeypatch.setattr("storage.conversations._MAX_DEPTH", 10)
+    monkeypatch.setattr("storage.tree._MAX_DEPTH", 10)
     assert len(store.read_branch("ann", "c")) == 11
 
 

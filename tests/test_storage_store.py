@@ -5,7 +5,8 @@ from dataclasses import replace
 import pytest
 from sqlalchemy import select
 
-from chat.errors import StorageError
+from chat.errors import NotFound, StorageError
+from chat.types import Rating
 from storage.models import ModelRow
 from storage.records import Job
 from storage.store import Store
@@ -89,15 +90,36 @@ def test_closed_store_says_so(store: Store):
     assert "closed" in str(report["reason"])
 
 
-def test_store_in_memory_serves_many_threads():
+def test_store_in_memory_loses_nothing_of_eight_threads():
     with Store.open("sqlite://") as store:
-        errors = run_at_once(lambda number: store.record_turn("ann", make_turn(f"c{number}")))
-        assert errors == []
-        assert run_at_once(lambda number: store.read_branch("ann", f"c{number}")) == []
+
+        def chat(number: int) -> None:
+            own, parent_id = f"own-{number}", None
+            for turn_number in range(15):
+                turn = make_turn(own, parent_id, answer=f"{number} {turn_number}" * 100)
+                store.record_turn("ann", turn)
+                store.record_turn("ann", make_turn("shared"))
+                parent_id = turn.answer_id
+                thread = store.read_thread("ann", own, annotator_id="ann")
+                assert len(thread.messages) == 2 * (turn_number + 1)
+                assert thread.messages[-1].stored.message == turn.answer
+                store.record_rating("ann", Rating(turn.answer_id, "ann", 1))
+                store.count("turns")
+                assert store.list_conversations("ann", search=f"{number} {turn_number}")
+                with pytest.raises(NotFound):  # A failure of one is nobody else's.
+                    store.read_thread("ann", "gone")
+
+        assert run_at_once(chat) == []
+        assert store.stats()["messages"] == 2 * 2 * 8 * 15
+        assert len(store.read_tree("ann", "shared")) == 2 * 8 * 15
+        assert store.stats()["ratings"] == 8 * 15
+        assert [count.amount for count in store.read_counts()] == [8 * 15]
+
+
+def test_store_in_memory_is_a_store_of_its_own():
+    with Store.open("sqlite://") as store, Store.open("sqlite://") as other:
         fill(store, "bob", "bobs")
-        store.delete_user("bob")
-        assert len(store.list_conversations("ann")) == 8
-        assert store.stats()["ratings"] == 0
-        assert store.check()["ok"] is True
-    with Store.open("sqlite://") as other:
         assert other.stats()["users"] == 0
+        store.delete_user("bob")
+        assert set(store.stats().values()) == {0}
+        assert store.check()["ok"] is True

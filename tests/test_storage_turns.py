@@ -7,8 +7,7 @@ from itertools import cycle
 import pytest
 
 from chat.errors import InvalidRequest, NotFound
-from chat.types import Message, Rating, Span, StoredMessage, Verdict
-from storage.records import Generation
+from chat.types import Generation, Message, Rating, Span, StoredMessage, Verdict
 from storage.store import Store
 from tests.storage_kit import make_turn, record_chain, run_at_once, store_fixture
 

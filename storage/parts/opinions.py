@@ -1,0 +1,54 @@
+"""The store's part about what people think of the answers."""
+
+from collections.abc import Iterator
+
+from chat.types import Comparison, Ranking, Rating
+from storage import exports, feedback
+from storage.parts.part import Part
+from storage.records import RankedComparison
+
+
+class Opinions(Part):
+    """Comparisons, rankings and ratings.
+
+    `owner_id` is whose conversation it is; the annotator may be somebody else.
+    """
+
+    def record_comparison(self, owner_id: str, comparison: Comparison) -> None:
+        """Remember which answers were shown, in which order; sent again it changes nothing."""
+        with self._database.write() as session:
+            feedback.record_comparison(session, owner_id, comparison, self._clock.now())
+
+    def read_comparison(self, owner_id: str, comparison_id: str) -> Comparison:
+        """Return one comparison, or raise NotFound."""
+        with self._database.read() as session:
+            return feedback.find_comparison(session, owner_id, comparison_id)
+
+    def record_ranking(
+        self, owner_id: str, ranking: Ranking, *, strength: float | None = None
+    ) -> None:
+        """Remember what an annotator thinks; a new ranking replaces their old one.
+
+        `strength` is how sure they are, from 0 to 1. Answers may be left out of the groups.
+        """
+        with self._database.write() as session:
+            feedback.record_ranking(session, owner_id, ranking, strength, self._clock.now())
+
+    def record_rating(self, owner_id: str, rating: Rating) -> None:
+        """Remember a thumb; a new one replaces the annotator's old one."""
+        with self._database.write() as session:
+            feedback.record_rating(session, owner_id, rating, self._clock.now())
+
+    def withdraw_rating(self, owner_id: str, answer_id: str, annotator_id: str) -> None:
+        """Forget an annotator's thumb, if there is one."""
+        with self._database.write() as session:
+            feedback.withdraw_rating(session, owner_id, answer_id, annotator_id)
+
+    def read_ratings(self, owner_id: str, conversation_id: str) -> list[Rating]:
+        """Return the thumbs in a conversation, the oldest first."""
+        with self._database.read() as session:
+            return feedback.read_ratings(session, owner_id, conversation_id)
+
+    def export_rankings(self, *, purpose: str | None = None) -> Iterator[RankedComparison]:
+        """Yield the rankings for training, with `purpose` only those it was agreed to for."""
+        return exports.export_rankings(self._database, purpose)
