@@ -74,6 +74,12 @@ class Manifest:
             merged[span.category] = max(span.score, merged.get(span.category, 0.0))
         return Verdict(self.name, self.version, stage, scores=merged, spans=spans)
 
+    def failure(self, stage: Stage, reason: str, latency_ms: float = 0.0) -> Verdict:
+        """Return the verdict that says that this moderator failed; `reason` is one word."""
+        return Verdict(
+            self.name, self.version, stage, outcome="error", reason=reason, latency_ms=latency_ms
+        )
+
 
 class Moderator(Protocol):
     """Judges texts. ``check`` runs in threads of its own, several at a time."""

@@ -1,6 +1,7 @@
 """Moderators in a row: side by side where they can, each with a deadline, none trusted to work."""
 
 import asyncio
+import copy
 import logging
 import threading
 import time
@@ -11,9 +12,10 @@ from chat.errors import ModeratorError
 from chat.types import Stage, Verdict
 from moderation.base import ModerationContext, Moderator
 from moderation.breaker import Breaker
+from moderation.deadline import Overdue, call_in_thread
 from moderation.policy import Decision, Policy
-from moderation.reading import NonsenseAnswer, read_manifest, read_verdict
-from moderation.worker import Overdue, call_in_thread
+from moderation.reading import read_manifest, read_verdict
+from moderation.remote import RemoteModerator
 
 _log = logging.getLogger(__name__)
 _INLINE_CHARS = 4_000
@@ -44,7 +46,8 @@ class Chain:
             timeout_s: how long one check may run, from when it really begins.
             max_failures: so many failures in a row take a moderator out.
             cool_down_s: so long it then stays out, before one check tries it again.
-            max_threads: so many checks run at a time; the others wait, and their clocks too.
+            max_threads: so many checks run at a time in this process; the others wait, and their
+                clocks too. Each worker process has seats of its own.
             clock: seconds, for the cool-down.
 
         Raises:
@@ -83,6 +86,17 @@ class Chain:
         """Say if any moderator judges texts of this stage."""
         return any(stage in member.manifest.stages for member in self._members)
 
+    def under(self, policy: Policy) -> "Chain":
+        """Return a chain of the very same members (their health, their workers), by `policy`."""
+        other = copy.copy(self)
+        other.policy = policy
+        return other
+
+    def categories(self, stage: Stage) -> frozenset[str]:
+        """Return the categories that the moderators of this stage say they look for."""
+        watching = (m.manifest for m in self._members if stage in m.manifest.stages)
+        return frozenset(category for manifest in watching for category in manifest.categories)
+
     def hold_back(self, stage: Stage) -> int:
         """Return how many normalised characters at the end of a growing text are still open."""
         lengths = (m.manifest.hold_back for m in self._members if stage in m.manifest.stages)
@@ -91,6 +105,14 @@ class Chain:
     def health(self) -> list[dict[str, object]]:
         """Return for each moderator how it is doing; nothing in it quotes a conversation."""
         return [member.health() for member in self._members]
+
+    def close(self) -> None:
+        """End the worker processes, for every chain that shares them; a second call does nothing.
+
+        Checks that still run, or come later, count as errors.
+        """
+        for member in self._members:
+            member.close()
 
 
 def _make_groups(
@@ -129,15 +151,19 @@ class _Member:
         self._last_error = ""
         self._total_ms = 0.0
 
+    def close(self) -> None:
+        """End the moderator's process, if it has one."""
+        if isinstance(self._moderator, RemoteModerator):
+            self._moderator.close()
+
     async def judge(self, context: ModerationContext) -> Verdict:
         """Return the moderator's verdict, or one that says that it failed."""
         self._hanging = [thread for thread in self._hanging if thread.is_alive()]
         if len(self._hanging) >= self._max_hanging or not self._breaker.admit():
-            return self._error(context.stage, "out", 0.0)
+            return self.manifest.failure(context.stage, "out")
         has_reported = False
         try:
-            async with self._seats:
-                verdict = await self._call(context)
+            verdict = await self._call(context)
             has_reported = True
         finally:
             if not has_reported:  # cancelled: the reader left
@@ -146,35 +172,26 @@ class _Member:
         return verdict
 
     async def _call(self, context: ModerationContext) -> Verdict:
+        if isinstance(self._moderator, RemoteModerator):  # it has seats of its own
+            return await self._moderator.judge(context, self._timeout_s)
+        async with self._seats:
+            return await self._call_here(context)
+
+    async def _call_here(self, context: ModerationContext) -> Verdict:
+        check = self._moderator.check
         name = f"moderator-{self.manifest.name}"
         try:
             outcome = await call_in_thread(
-                lambda: self._read(self._moderator.check(context), context), self._timeout_s, name
+                lambda: read_verdict(check(context), self.manifest, context), self._timeout_s, name
             )
         except Overdue as overdue:
             self._hanging.append(overdue.thread)
-            return self._error(context.stage, "timeout", self._timeout_s * 1000)
+            return self.manifest.failure(context.stage, "timeout", self._timeout_s * 1000)
         if outcome.value is None:
             # Only the kind of the error: its text may quote the conversation.
             kind = type(outcome.error).__name__
-            return self._error(context.stage, kind, outcome.latency_ms)
+            return self.manifest.failure(context.stage, kind, outcome.latency_ms)
         return replace(outcome.value, latency_ms=outcome.latency_ms)
-
-    def _read(self, answer: object, context: ModerationContext) -> Verdict:
-        if asyncio.iscoroutine(answer):
-            answer.close()
-            raise NonsenseAnswer("a coroutine")
-        return read_verdict(answer, self.manifest, context)
-
-    def _error(self, stage: Stage, reason: str, latency_ms: float) -> Verdict:
-        return Verdict(
-            self.manifest.name,
-            self.manifest.version,
-            stage,
-            outcome="error",
-            reason=reason,
-            latency_ms=latency_ms,
-        )
 
     def _record(self, verdict: Verdict) -> None:
         self._num_checks += 1
@@ -188,7 +205,7 @@ class _Member:
         _log.warning("moderator %s failed: %s", self.manifest.name, verdict.reason)
 
     def health(self) -> dict[str, object]:
-        return {
+        health: dict[str, object] = {
             "name": self.manifest.name,
             "version": self.manifest.version,
             "state": self._breaker.state,
@@ -197,3 +214,6 @@ class _Member:
             "last_error": self._last_error,
             "mean_ms": round(self._total_ms / max(self._num_checks, 1), 3),
         }
+        if isinstance(self._moderator, RemoteModerator):
+            health["worker"] = self._moderator.health()
+        return health

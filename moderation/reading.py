@@ -31,18 +31,28 @@ def read_manifest(moderator: object) -> Manifest:
     source = getattr(moderator, "manifest", None)
     if source is None:
         raise ModeratorError(f"{title} has no manifest; a moderator needs at least a name.")
+    manifest = make_manifest(source, title)
+    check = getattr(moderator, "check", None)
+    if not callable(check) or inspect.iscoroutinefunction(check):
+        raise ModeratorError(
+            f"The moderator {manifest.name!r} needs a method check(context), a plain one: "
+            "it runs in a thread of its own, so it may take its time."
+        )
+    return manifest
+
+
+def make_manifest(source: object, title: str) -> Manifest:
+    """Return `source`, an object or a mapping, as a manifest; errors are about `title`.
+
+    Raises:
+        ModeratorError: it has no name, or a field that cannot be used.
+    """
     given = {name: _get(source, name) for name in Manifest.__dataclass_fields__}
     given = {name: value for name, value in given.items() if value is not _MISSING}
     if not isinstance(given.get("name"), str) or not given["name"]:
         raise ModeratorError(f"The manifest of {title} has no name, which must be a text.")
     for name, value in given.items():
         given[name] = _read_field(str(given["name"]), name, value)
-    check = getattr(moderator, "check", None)
-    if not callable(check) or inspect.iscoroutinefunction(check):
-        raise ModeratorError(
-            f"The moderator {given['name']!r} needs a method check(context), a plain one: "
-            "it runs in a thread of its own, so it may take its time."
-        )
     return Manifest(**given)
 
 
@@ -78,6 +88,9 @@ def read_verdict(answer: object, manifest: Manifest, context: ModerationContext)
         NonsenseAnswer: a score isn't a number from 0 to 1, a span lies outside the text, or
             there are no scores at all.
     """
+    if inspect.iscoroutine(answer):
+        answer.close()
+        raise NonsenseAnswer("a coroutine")
     scores = _get(answer, "scores")
     if not isinstance(scores, Mapping):
         raise NonsenseAnswer("no scores")

@@ -1,14 +1,20 @@
-"""Which moderators there are, and how one gets from a name to a moderator."""
+"""Which moderators there are, and how one gets from a name to a moderator.
 
+Those that come with Palaver run in its own process; all others in a worker process each.
+"""
+
+import sys
 import tomllib
 from collections.abc import Mapping, Sequence
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
-from typing import cast
 
 from chat.errors import ModeratorError
 from moderation.base import Moderator
+from moderation.keeper import WorkerLimits
+from moderation.loading import describe, load
 from moderation.reading import read_manifest
+from moderation.remote import RemoteModerator
 
 GROUP = "palaver.moderators"
 
@@ -24,33 +30,67 @@ BUILT_IN = tuple(
 
 
 def load_moderators(
-    names: Sequence[str], config: Mapping[str, Mapping[str, object]] | None = None
+    names: Sequence[str],
+    config: Mapping[str, Mapping[str, object]] | None = None,
+    *,
+    environment: Mapping[str, str] | None = None,
+    limits: WorkerLimits | None = None,
 ) -> tuple[Moderator, ...]:
-    """Load the moderators named, and nothing else.
+    """Load the moderators named, and nothing else; whoever gets them closes them.
 
     Args:
         names: a built-in, a plugin of an installed package, or ``module:Class`` for a file.
         config: keyword arguments for each moderator's constructor, by its name in `names`.
+        environment: variables for the worker processes, which get of it what is no secret: see
+            `moderation.process.ENVIRONMENT`. Without it they get none.
+        limits: what each worker process may take.
 
     Raises:
         ModeratorError: a name is unknown, taken twice, or what it stands for cannot be used.
     """
-    config = config or {}
     loaded: list[Moderator] = []
-    titles: dict[str, str] = {}
-    for name in names:
-        if list(names).count(name) > 1:
-            raise ModeratorError(f"The moderator {name!r} is named twice; name it once.")
-        moderator = _make(name, _find(name), config.get(name, {}))
-        title = read_manifest(moderator).name
-        if title in titles:
-            raise ModeratorError(
-                f"The moderators {titles[title]!r} and {name!r} are both named {title!r} in their "
-                "manifests; use one of them."
-            )
-        titles[title] = name
-        loaded.append(moderator)
+    try:
+        for name in names:
+            if list(names).count(name) > 1:
+                raise ModeratorError(f"The moderator {name!r} is named twice; name it once.")
+            point = _find(name)
+            settings = (config or {}).get(name, {})
+            if point in BUILT_IN:
+                loaded.append(_load_here(name, point, settings))
+            else:
+                loaded.append(_load_apart(name, point, settings, environment or {}, limits))
+            _check_title(names, loaded)
+    except BaseException:
+        close_moderators(loaded)
+        raise
     return tuple(loaded)
+
+
+def load_in_process(name: str, config: Mapping[str, object] | None = None) -> Moderator:
+    """Load any moderator into this process, for whoever develops it: see moderation.conformance.
+
+    Raises:
+        ModeratorError: the name is unknown, or what it stands for cannot be used.
+    """
+    return _load_here(name, _find(name), config or {})
+
+
+def close_moderators(moderators: Sequence[Moderator]) -> None:
+    """End the worker processes of those that have one."""
+    for moderator in moderators:
+        if isinstance(moderator, RemoteModerator):
+            moderator.close()
+
+
+def _check_title(names: Sequence[str], loaded: Sequence[Moderator]) -> None:
+    """Complain if the last one loaded has the name of an earlier one in its manifest."""
+    title = read_manifest(loaded[-1]).name
+    for name, moderator in zip(names, loaded[:-1], strict=False):
+        if read_manifest(moderator).name == title:
+            raise ModeratorError(
+                f"The moderators {name!r} and {names[len(loaded) - 1]!r} are both named {title!r} "
+                "in their manifests; use one of them."
+            )
 
 
 def read_config(path: Path) -> Mapping[str, Mapping[str, object]]:
@@ -97,8 +137,9 @@ def _find(name: str) -> EntryPoint:
     found = [point for point in _points() if point.name == name]
     if not found:
         raise ModeratorError(
-            f"There is no moderator {name!r}; there are {', '.join(available())}, "
-            "and module:Class for a file beside app.py."
+            f"There is no moderator {name!r}; there are {', '.join(available())}, and "
+            "module:Class for a file beside app.py. If a package has it, install that package "
+            "into the environment that Palaver runs in."
         )
     if len(found) > 1:
         origins = " and ".join(_origin(point) for point in found)
@@ -108,14 +149,42 @@ def _find(name: str) -> EntryPoint:
     return found[0]
 
 
-def _make(name: str, point: EntryPoint, config: Mapping[str, object]) -> Moderator:
+def _load_here(name: str, point: EntryPoint, config: Mapping[str, object]) -> Moderator:
     try:
-        target = point.load()
-        is_factory = isinstance(target, type) or not hasattr(target, "check")
-        return cast(Moderator, target(**config) if is_factory else target)
+        moderator = load(*_target(point), config)
     except ModeratorError:
         raise
     except (Exception, SystemExit) as error:
-        cause = f"{type(error).__name__}: {error}".splitlines()[0]
-        origin = f" (from {_origin(point)})" if point.dist is not None else ""
-        raise ModeratorError(f"The moderator {name!r}{origin} cannot be loaded: {cause}") from error
+        raise _cannot_load(name, point, describe(error)) from error
+    read_manifest(moderator)
+    return moderator
+
+
+def _load_apart(
+    name: str,
+    point: EntryPoint,
+    config: Mapping[str, object],
+    environment: Mapping[str, str],
+    limits: WorkerLimits | None,
+) -> Moderator:
+    try:
+        return RemoteModerator(
+            name,
+            *_target(point),
+            config,
+            environment=environment,
+            path=tuple(str(Path(folder).absolute()) for folder in sys.path),
+            limits=limits,
+        )
+    except ModeratorError as error:
+        raise _cannot_load(name, point, str(error)) from error
+
+
+def _target(point: EntryPoint) -> tuple[str, str]:
+    module, _, attribute = point.value.partition(":")
+    return module.strip(), attribute.partition("[")[0].strip()
+
+
+def _cannot_load(name: str, point: EntryPoint, cause: str) -> ModeratorError:
+    origin = f" (from {_origin(point)})" if point.dist is not None else ""
+    return ModeratorError(f"The moderator {name!r}{origin} cannot be loaded: {cause}")

@@ -1,75 +1,152 @@
-"""One call in a thread of its own, with a deadline."""
+"""The process in which one third-party moderator runs: ``python -m moderation.worker``.
 
-import asyncio
+It ends when its parent does, whatever the moderator is at: the pipe from the parent then ends.
+"""
+
+import faulthandler
+import os
+import queue
+import signal
+import sys
 import threading
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Generic, TypeVar
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, BinaryIO, NoReturn
 
-T = TypeVar("T")
+from chat.errors import ModeratorError
+from moderation.base import Manifest, Moderator
+from moderation.loading import describe, load
+from moderation.reading import read_manifest, read_verdict
+from moderation.wire import (
+    MAX_LINE_BYTES,
+    Task,
+    pack_verdict,
+    read_check,
+    read_line,
+    read_task,
+    write_line,
+)
+
+_OOM_SCORE = Path("/proc/self/oom_score_adj")
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome(Generic[T]):
-    """What a call came to: a value, or the exception it raised; and how long it ran."""
+class Pipes:
+    """The way to the parent and back; the moderator's own prints don't get into it."""
 
-    value: T | None
-    error: BaseException | None
-    latency_ms: float
+    def __init__(self) -> None:
+        self._source: BinaryIO = os.fdopen(os.dup(0), "rb")
+        self._sink = os.dup(1)
+        self._lock = threading.Lock()
+        nothing = os.open(os.devnull, os.O_RDONLY)
+        os.dup2(nothing, 0)
+        os.close(nothing)
+        os.dup2(2, 1)
+
+    def receive(self) -> bytes:
+        """Return the next line, or end this process if there is none."""
+        return self._source.readline() or leave()
+
+    def send(self, message: Mapping[str, object]) -> None:
+        """Send one message."""
+        line = write_line(message)
+        if len(line) > MAX_LINE_BYTES and "done" in message:
+            line = write_line({"done": message["done"], "error": "TooLong"})
+        rest = memoryview(line)
+        with self._lock:
+            try:
+                while rest:
+                    rest = rest[os.write(self._sink, rest) :]
+            except OSError:
+                leave()
 
 
-class Overdue(Exception):
-    """A call is still running at its deadline; ``thread`` is where."""
+def main() -> None:
+    """Load the moderator that the first line names; then judge, until the lines end."""
+    pipes = Pipes()
+    task = read_task(pipes.receive())
+    _be_first_to_go()
+    # The main thread loads, because some libraries insist on it; so another one listens.
+    checks: queue.SimpleQueue[bytes] = queue.SimpleQueue()
+    _start(_listen, pipes, checks)
+    _start(_stay_alert, task.stuck_s)
+    moderator, manifest = _introduce(pipes, task)
+    for _ in range(task.num_threads):
+        _start(_judge_all, pipes, checks, moderator, manifest)
+    threading.Event().wait()
 
-    def __init__(self, thread: threading.Thread):
-        super().__init__("overdue")
-        self.thread = thread
+
+def leave() -> NoReturn:
+    """End this process at once, and what it started, even with threads that hang."""
+    if hasattr(os, "killpg") and os.getpgrp() == os.getpid():
+        os.killpg(0, signal.SIGKILL)
+    os._exit(0)
 
 
-async def call_in_thread(function: Callable[[], T], timeout_s: float, name: str) -> Outcome[T]:
-    """Run `function` in a new daemon thread; the clock starts when it begins to run.
+def _introduce(pipes: Pipes, task: Task) -> tuple[Moderator, Manifest]:
+    sys.path[:] = task.path
+    try:
+        moderator = load(task.module, task.attribute, task.config)
+        manifest = read_manifest(moderator)
+    except ModeratorError as error:
+        pipes.send({"cause": str(error)})  # a whole sentence
+    except BaseException as error:  # SystemExit too
+        pipes.send({"cause": describe(error)})
+    else:
+        pipes.send({"manifest": asdict(manifest)})
+        return moderator, manifest
+    leave()
 
-    A thread cannot be stopped. One that hangs is left behind: it takes no place that others
-    need, and being a daemon it doesn't keep the interpreter from leaving.
 
-    Raises:
-        Overdue: the deadline is over.
+def _listen(pipes: Pipes, checks: "queue.SimpleQueue[bytes]") -> None:
+    while True:
+        checks.put(pipes.receive())
+
+
+def _judge_all(
+    pipes: Pipes, checks: "queue.SimpleQueue[bytes]", moderator: Moderator, manifest: Manifest
+) -> None:
+    while True:
+        line = checks.get()
+        message = read_line(line, len(line))  # as long as the conversation is
+        number = message["check"]
+        pipes.send({"began": number})
+        pipes.send({"done": number, **_judge(message, moderator, manifest)})
+
+
+def _judge(
+    message: Mapping[str, Any], moderator: Moderator, manifest: Manifest
+) -> Mapping[str, object]:
+    try:
+        context = read_check(message)
+        return {"verdict": pack_verdict(read_verdict(moderator.check(context), manifest, context))}
+    except BaseException as error:  # even SystemExit: the process is not the plugin's to end
+        return {"error": type(error).__name__}
+
+
+def _be_first_to_go() -> None:
+    """Ask the kernel to take this process, never the chat, when the machine is out of memory."""
+    with suppress(OSError):  # not on Linux, or not allowed
+        _OOM_SCORE.write_text("1000")
+
+
+def _stay_alert(stuck_s: float) -> None:
+    """End this process when a call keeps the interpreter to itself, so that nothing else runs.
+
+    Nobody could hear that the parent is gone, then. The alarm is a thread that doesn't need the
+    interpreter.
     """
-    loop = asyncio.get_running_loop()
-    started: asyncio.Future[None] = loop.create_future()
-    finished: asyncio.Future[Outcome[T]] = loop.create_future()
-
-    def work() -> None:
-        _tell(loop, started, None)
-        _tell(loop, finished, _call(function))
-
-    thread = threading.Thread(target=work, name=name, daemon=True)
-    thread.start()
-    await started
-    try:
-        return await asyncio.wait_for(finished, timeout_s)
-    except TimeoutError:
-        raise Overdue(thread) from None
+    with Path(os.devnull).open("w") as nowhere:
+        while True:
+            faulthandler.dump_traceback_later(stuck_s, exit=True, file=nowhere)
+            time.sleep(stuck_s / 4)
 
 
-def _call(function: Callable[[], T]) -> Outcome[T]:
-    start = time.perf_counter()
-    value, problem = None, None
-    try:
-        value = function()
-    except BaseException as error:  # even SystemExit: the thread is not the plugin's to end
-        problem = error
-    return Outcome(value, problem, (time.perf_counter() - start) * 1000)
+def _start(function: Any, *arguments: object) -> None:
+    threading.Thread(target=function, args=arguments, daemon=True).start()
 
 
-def _tell(loop: asyncio.AbstractEventLoop, future: asyncio.Future[T], value: T) -> None:
-    def settle() -> None:
-        if not future.done():
-            future.set_result(value)
-
-    if not loop.is_closed():
-        try:
-            loop.call_soon_threadsafe(settle)
-        except RuntimeError:  # closed meanwhile: nobody is waiting any more
-            return
+if __name__ == "__main__":
+    main()

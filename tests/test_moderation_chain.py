@@ -362,3 +362,35 @@ async def test_many_readers_at_once_each_get_their_own_verdict():
     texts = [f"{'bad' if i % 3 == 0 else 'good'} {i}" for i in range(150)]
     decisions = await asyncio.gather(*(chain.check(ask(text)) for text in texts))
     assert [d.is_refused for d in decisions] == [text.startswith("bad") for text in texts]
+
+
+async def test_chain_under_another_policy_shares_the_members_and_nothing_of_the_policy():
+    moderator = Scripted({"scores": {"profanity": 0.6}}, categories=["profanity"])
+    chain = Chain((moderator,), Policy.load("standard"), max_failures=2)
+    strict = chain.under(Policy.load("strict"))
+    assert (chain.policy.name, strict.policy.name) == ("standard", "strict")
+    before = await chain.check(ask("x"))
+    after = await strict.check(ask("x"))
+    assert before.action != after.action
+    assert after.verdicts[0].policy_version == strict.policy.version
+    assert strict.health()[0]["checks"] == chain.health()[0]["checks"] == 2
+    moderator.answers = [ValueError()]
+    for one in (chain, strict):
+        await one.check(ask("x"))
+    assert strict.health()[0]["state"] == chain.health()[0]["state"] == "out"
+
+
+def test_categories_are_those_of_the_stage():
+    questions = Scripted(FINE, name="a", stages=["input"], categories=["spam", "pii/email"])
+    both = Scripted(FINE, name="b", categories=["hate"])
+    chain = Chain((questions, both), standard())
+    assert chain.categories("input") == {"spam", "pii/email", "hate"}
+    assert chain.categories("output") == {"hate"}
+    assert Chain((), standard()).categories("input") == frozenset()
+
+
+async def test_closing_twice_does_no_harm():
+    chain = Chain((Scripted(FINE),), standard())
+    chain.close()
+    chain.under(standard()).close()
+    assert not (await chain.check(ask("x"))).is_refused

@@ -1,6 +1,9 @@
 """Names become moderators: built in, from an installed package, or from a file."""
 
+import os
+import shutil
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -9,8 +12,20 @@ from chat.errors import ModeratorError
 from chat.types import Message
 from moderation.base import ModerationContext
 from moderation.chain import Chain
+from moderation.conformance import check_named
+from moderation.keeper import WorkerLimits
 from moderation.policy import Policy
-from moderation.registry import available, load_moderators, read_config
+from moderation.registry import (
+    available,
+    close_moderators,
+    load_in_process,
+    load_moderators,
+    read_config,
+)
+from moderation.remote import RemoteModerator
+
+ROOT = Path(__file__).parent.parent
+EXAMPLE = ROOT / "docs" / "examples" / "palaver-no-spoilers"
 
 # A plugin as somebody would write it: it imports nothing.
 SPOILERS = """
@@ -25,6 +40,14 @@ class NoSpoilers:
         return {"scores": {"spoilers": float(any(word in text for word in self.words))}}
 """
 
+PID_PLUGIN = """
+class NoSpoilers:
+    manifest = {"name": "spoilers"}
+
+    def check(self, context):
+        return {"scores": {str(PID): 0.5}}
+"""
+
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -33,6 +56,20 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     yield tmp_path
     for name in set(sys.modules) - before:
         del sys.modules[name]
+
+
+@pytest.fixture
+def load():
+    """Load moderators whose workers end with the test."""
+    loaded = []
+
+    def load(*arguments, **keywords):
+        moderators = load_moderators(*arguments, **keywords)
+        loaded.extend(moderators)
+        return moderators
+
+    yield load
+    close_moderators(loaded)
 
 
 def install(folder: Path, package: str, entry: str, source: str = SPOILERS % "spoilers"):
@@ -59,17 +96,17 @@ def test_nothing_named_loads_nothing():
     assert load_moderators([]) == ()
 
 
-async def test_file_beside_the_app_is_a_moderator(folder: Path):
+async def test_file_beside_the_app_is_a_moderator(folder: Path, load):
     (folder / "my_rules.py").write_text(SPOILERS % "no-spoilers")
-    (moderator,) = load_moderators(["my_rules:NoSpoilers"])
+    (moderator,) = load(["my_rules:NoSpoilers"])
     assert await refuses(moderator, "It was The But\u200bler")
     assert not await refuses(moderator, "It was raining")
 
 
-async def test_installed_package_is_a_moderator_and_gets_its_configuration(folder: Path):
+async def test_installed_package_is_a_moderator_and_gets_its_configuration(folder: Path, load):
     install(folder, "palaver-spoilers", "spoilers")
     assert available()["spoilers"] == "the package palaver-spoilers"
-    (moderator,) = load_moderators(["spoilers"], {"spoilers": {"words": ["rosebud"]}})
+    (moderator,) = load(["spoilers"], {"spoilers": {"words": ["rosebud"]}})
     assert await refuses(moderator, "Rosebud!")
 
 
@@ -80,7 +117,7 @@ def test_installed_is_not_active(folder: Path):
 
 
 def test_unknown_name_lists_what_there_is():
-    with pytest.raises(ModeratorError, match=r"'ruls'.*limits, pii, rules"):
+    with pytest.raises(ModeratorError, match=r"'ruls'.*limits, pii, rules.*install that package"):
         load_moderators(["ruls"])
 
 
@@ -104,6 +141,80 @@ def test_same_manifest_name_under_two_names_is_refused(folder: Path):
     install(folder, "spoilers-two", "two")
     with pytest.raises(ModeratorError, match=r"'one' and 'two'.*'spoilers'"):
         load_moderators(["one", "two"])
+
+
+def test_what_was_loaded_before_an_error_is_ended(folder: Path, monkeypatch: pytest.MonkeyPatch):
+    ended = []
+    close = RemoteModerator.close
+    monkeypatch.setattr(RemoteModerator, "close", lambda self: (ended.append(self), close(self)))
+    install(folder, "palaver-spoilers", "spoilers")
+    with pytest.raises(ModeratorError, match="'ruls'"):
+        load_moderators(["spoilers", "ruls"])
+    assert [moderator.health()["state"] for moderator in ended] == ["closed"]
+
+
+def test_built_ins_run_here_and_all_others_apart(folder: Path, load):
+    install(folder, "palaver-spoilers", "spoilers", f"import os\nPID = os.getpid()\n{PID_PLUGIN}")
+    here, apart = load(["limits", "spoilers"])
+    assert not isinstance(here, RemoteModerator)
+    context = ModerationContext((Message("user", "x"),), "input")
+    assert apart.check(context).scores.keys().isdisjoint({str(os.getpid())})
+    assert "palaver_spoilers" not in sys.modules
+    alike = load_in_process("spoilers")
+    assert set(alike.check(context)["scores"]) == {str(os.getpid())}
+
+
+def test_the_environment_and_the_limits_reach_the_worker(folder: Path, load):
+    source = "import os\nassert os.environ['TZ'] == 'UTC' and 'HF_TOKEN' not in os.environ\n"
+    install(folder, "palaver-spoilers", "spoilers", source + SPOILERS % "spoilers")
+    environment = {"TZ": "UTC", "HF_TOKEN": "secret"}
+    load(["spoilers"], environment=environment)
+    install(
+        folder, "palaver-hungry", "hungry", "import time\nx = bytearray(200 << 20)\ntime.sleep(600)"
+    )
+    with pytest.raises(ModeratorError, match=r"package palaver-hungry.*more than 100 MB"):
+        load(["hungry"], limits=WorkerLimits(memory_mb=100))
+
+
+def install_example(folder: Path) -> None:
+    """Put the example package where pip would, as its pyproject.toml says."""
+    project = tomllib.loads((EXAMPLE / "pyproject.toml").read_text())["project"]
+    shutil.copytree(EXAMPLE / "src" / "palaver_no_spoilers", folder / "palaver_no_spoilers")
+    info = folder / "palaver_no_spoilers-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text(
+        f"Metadata-Version: 2.1\nName: {project['name']}\nVersion: 1.0\n"
+    )
+    lines = [
+        f"[{group}]\n" + "\n".join(f"{name} = {value}" for name, value in points.items())
+        for group, points in project["entry-points"].items()
+    ]
+    (info / "entry_points.txt").write_text("\n".join(lines))
+
+
+async def test_the_example_package_is_found_acts_and_keeps_the_contract(folder: Path, load):
+    install_example(folder)
+    (moderator,) = load(["no-spoilers"])
+    assert await refuses(moderator, "In the end, Th\u0435 But\u200bler d1d it")
+    assert not await refuses(moderator, "In the end, it rained")
+    assert check_named("no-spoilers", samples=["The butler did it!"]) == []
+    (other,) = load(["no-spoilers"], {"no-spoilers": {"words": ["it rained"]}})
+    assert await refuses(other, "In the end, it rained")
+
+
+def test_the_example_package_refuses_settings_that_make_no_sense(folder: Path):
+    install_example(folder)
+    with pytest.raises(ModeratorError, match=r"package palaver-no-spoilers.*words must have"):
+        load_moderators(["no-spoilers"], {"no-spoilers": {"words": [""]}})
+
+
+def test_the_example_is_told_as_it_is():
+    told = (ROOT / "docs" / "moderators.md").read_text(encoding="utf-8")
+    with pytest.raises(ModeratorError) as caught:
+        load_moderators(["no-spoilers"])
+    assert str(caught.value) in told
+    assert (EXAMPLE / "src/palaver_no_spoilers/__init__.py").read_text(encoding="utf-8") in told
+    assert (EXAMPLE / "pyproject.toml").read_text(encoding="utf-8") in told
 
 
 def test_name_given_twice_is_refused():
