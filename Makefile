@@ -6,13 +6,19 @@ TORCH ?= torch==2.13.0
 PIP_FLAGS := --quiet --disable-pip-version-check
 ARGS ?=
 
-.PHONY: run test check fix clean
+.PHONY: run test prove check fix clean
 
 run: $(RUN)/installed  ## install what serving needs, then start the chat
 	$(RUN)/bin/python app.py $(ARGS)
 
 test: check browser  ## install what the tests need, then run all of them
 	$(DEV)/bin/python -m pytest $(ARGS)
+
+prove: $(DEV)/installed browser  ## what takes foreign environments or long: results in docs/measurements.md
+	$(DEV)/bin/python -m tests.prove.space
+	$(DEV)/bin/python -m tests.prove.zero_gpu
+	$(DEV)/bin/python -m benchmarks.page
+	$(DEV)/bin/python -m benchmarks.moderator_worker
 
 check: $(DEV)/installed  ## format, lint and types, without the tests
 	$(DEV)/bin/ruff format --check . && $(DEV)/bin/ruff check . && $(DEV)/bin/mypy

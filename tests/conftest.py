@@ -21,7 +21,7 @@ TEMPLATE = (
 def clean_environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """No setting of the person who runs the tests reaches them."""
     for name in list(os.environ):
-        if name.startswith("PALAVER_") or name.startswith("SPACE_"):
+        if name.startswith(("PALAVER_", "SPACE_", "SPACES_", "OAUTH_", "OPENID_", "HF_")):
             monkeypatch.delenv(name)
     yield
 

@@ -8,7 +8,15 @@ from pathlib import Path
 import uvicorn
 from fastapi import FastAPI
 
+from inference.backend import Backend
+from moderation.chain import Chain
+from moderation.policy import Policy, presets
+from moderation.stream import Mode
+from storage.store import Store
+from webapp.memory import Memory
+from webapp.personas import Personas
 from webapp.server import bind, create_app
+from webapp.service import ChatService
 from webapp.settings import Settings, read_settings
 
 
@@ -17,6 +25,17 @@ def make_settings(folder: Path, **changes: object) -> Settings:
     changes = {"data_dir": folder, "database_url": f"sqlite:///{folder / 'palaver.db'}", **changes}
     flags = [f"--{name.replace('_', '-')}={value}" for name, value in changes.items()]
     return read_settings(flags)
+
+
+def make_chat_service(
+    backend: Backend, chain: Chain, store: Store, *, gate_mode: Mode = "window"
+) -> ChatService:
+    """Return the service of an application that keeps its chats in `store`."""
+    policies = {name: Policy.load(name) for name in presets()}
+    personas = Personas(store, policies)
+    return ChatService(
+        backend, chain, Memory(store), personas, policies=policies, gate_mode=gate_mode
+    )
 
 
 @contextmanager
@@ -35,4 +54,4 @@ def serve(app: FastAPI, port: int = 0) -> Iterator[str]:
         listener.close()
 
 
-__all__ = ["create_app", "make_settings", "serve"]
+__all__ = ["create_app", "make_chat_service", "make_settings", "serve"]

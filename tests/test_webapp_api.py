@@ -234,6 +234,60 @@ def test_text_parts_developer_messages_and_unknown_fields_are_understood(http, b
     assert [m.role for m in backend.asked[-1]] == ["system", "user"]
 
 
+def test_the_official_client_sends_developers_words_and_text_parts(client, backend):
+    client.chat.completions.create(
+        model="scripted",
+        messages=[
+            {"role": "developer", "content": [{"type": "text", "text": "Be kind."}]},
+            {"role": "user", "content": "Who are you?"},
+            {"role": "assistant", "content": [{"type": "text", "text": "Palaver."}]},
+            {"role": "user", "content": [{"type": "text", "text": "Hi"}]},
+        ],
+    )
+    assert [(m.role, m.content) for m in backend.asked[-1]] == [
+        ("system", "Be kind."),
+        ("user", "Who are you?"),
+        ("assistant", "Palaver."),
+        ("user", "Hi"),
+    ]
+
+
+def test_the_official_helper_for_streams_gets_the_whole_answer(client):
+    with client.chat.completions.stream(model="scripted", messages=user("Hi")) as stream:
+        pieces = [event.delta for event in stream if event.type == "content.delta"]
+        completion = stream.get_final_completion()
+    assert "".join(pieces) == "Hello there. How are you today?"
+    assert completion.choices[0].finish_reason == "stop"
+
+
+def test_the_official_helper_raises_at_a_refusal_once_it_is_asked_for_the_whole(client):
+    """As it does with OpenAI's own server; docs/api.md says so."""
+    with client.chat.completions.stream(model="scripted", messages=user(FORBIDDEN)) as stream:
+        assert "".join(event.delta for event in stream if event.type == "content.delta")
+        with pytest.raises(openai.ContentFilterFinishReasonError):
+            stream.get_final_completion()
+
+
+@pytest.mark.parametrize(
+    ("kind", "status", "code", "options"),
+    [
+        (openai.BadRequestError, 400, "above_max_value", {"temperature": 3}),
+        (openai.BadRequestError, 400, "unsupported_parameter", {"presence_penalty": 1}),
+        (openai.BadRequestError, 400, "missing_required_parameter", {"messages": [{}]}),
+        (openai.NotFoundError, 404, "model_not_found", {"model": "gpt-9"}),
+        (openai.RateLimitError, 429, "rate_limit_exceeded", {"messages": user("full")}),
+        (openai.APIStatusError, 413, "request_too_large", {"messages": user("x" * 400_000)}),
+        (openai.InternalServerError, 503, "engine_error", {"messages": user("breaks")}),
+    ],
+)
+def test_the_official_client_raises_the_right_error(client, kind, status, code, options):
+    options = {"model": "scripted", "messages": user("Hi"), **options}
+    with pytest.raises(kind) as caught:
+        client.chat.completions.create(**options)
+    assert (caught.value.status_code, caught.value.code) == (status, code)
+    assert caught.value.type and caught.value.message
+
+
 def test_sampling_settings_of_the_request_win_over_the_models_own(client, backend):
     ask(client, "Hi", temperature=0.0, max_completion_tokens=5, seed=3, stop="x")
     config = backend.configs[-1]

@@ -37,9 +37,12 @@ def stranger(address):
 
 def ask(http, session, text="Tell"):
     dependencies = http.get("/config").json()["dependencies"]
-    streamed = next(d for d in dependencies if d["queue"] and len(d["inputs"]) == 2)
+    streamed = next(d for d in dependencies if d["queue"] and len(d["inputs"]) == 7)
+    # As the page sends it: the question, and the settings beside it.
+    asked = json.dumps({"text": text}, ensure_ascii=False)
+    inputs = [asked, 0.6, 1.0, 64, None, "", "no"]
     # Written as JSON with escapes, as a browser does: httpx refuses lone surrogates.
-    body = json.dumps({"data": [text, ""], "fn_index": streamed["id"], "session_hash": session})
+    body = json.dumps({"data": inputs, "fn_index": streamed["id"], "session_hash": session})
     headers = {"content-type": "application/json"}
     http.post("/gradio_api/queue/join", content=body, headers=headers).raise_for_status()
 

@@ -14,8 +14,9 @@ from moderation.policy import Policy
 from moderation.registry import load_moderators
 from storage.store import Store
 from tests.scripted import ScriptedBackend
+from tests.serving import make_chat_service
+from webapp.archive import Archive
 from webapp.history import match_path, title_of
-from webapp.service import ChatService
 from webapp.turn import (
     Answering,
     ChatRequest,
@@ -45,7 +46,7 @@ def make_service(store, moderators):
     def make(script=None, gate_mode="window", policy="standard", **options):
         chain = Chain(moderators, Policy.load(policy))
         backend = ScriptedBackend(script, **options)
-        return ChatService(backend, chain, store, gate_mode=gate_mode), backend
+        return make_chat_service(backend, chain, store, gate_mode=gate_mode), backend
 
     return make
 
@@ -194,7 +195,7 @@ async def test_another_visitor_cannot_read_or_continue_a_chat(make_service):
     service, backend = make_service()
     first, *_ = await run(ask(service, "My secret is 42"))
     with pytest.raises(NotFound):
-        await service.read_conversation("eve", first.conversation_id)
+        await Archive(service._memory).read("eve", first.conversation_id)
     with pytest.raises(NotFound):
         await run(ask(service, "What is the secret?", first.conversation_id, owner_id="eve"))
     assert len(backend.asked) == 1
@@ -251,7 +252,14 @@ async def test_a_database_that_cannot_be_written_is_said_and_the_answer_was_show
 
 def complete(service, *messages, owner_id="key"):
     chat = tuple(Message(role, text) for role, text in messages)
-    return service.complete(MessagesRequest(owner_id, chat, service.default_config))
+    return only_answer(service.complete(MessagesRequest(owner_id, chat, service.default_config)))
+
+
+async def only_answer(events):
+    async with aclosing(events):
+        async for number, event in events:
+            assert number == 0
+            yield event
 
 
 async def test_messages_of_the_api_are_the_history_and_continue_one_conversation(
@@ -325,7 +333,7 @@ class Slow:
 
 async def test_a_stop_while_the_question_is_judged_keeps_the_question(store):
     chain = Chain([Slow("input")], Policy.load("standard"))
-    service = ChatService(ScriptedBackend(), chain, store)
+    service = make_chat_service(ScriptedBackend(), chain, store)
     async with aclosing(ask(service, "Hi")) as events:
         started = await anext(events)
         task = asyncio.create_task(anext(events))
@@ -341,7 +349,7 @@ async def test_a_stop_while_the_question_is_judged_keeps_the_question(store):
 
 async def test_an_answer_whose_end_was_never_shown_is_not_stored_as_whole(store):
     chain = Chain([Slow("output")], Policy.load("standard"))
-    service = ChatService(ScriptedBackend({"Hi": "One two three."}), chain, store)
+    service = make_chat_service(ScriptedBackend({"Hi": "One two three."}), chain, store)
     task = asyncio.create_task(run(ask(service, "Hi")))
     await asyncio.sleep(0.3)
     task.cancel()

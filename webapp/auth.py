@@ -1,27 +1,78 @@
-"""Who is asking: visitors by a signed cookie, programs by a Bearer key."""
+"""Who is asking: visitors by a signed cookie, programs by a Bearer key, administrators twice."""
 
+import hmac
 import os
 import secrets
 import uuid
+from collections.abc import Collection
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, Literal
 
-from itsdangerous import BadSignature, Signer
+from itsdangerous import BadData, BadSignature, Signer, URLSafeTimedSerializer
 from starlette.requests import HTTPConnection
 
-from chat.errors import SettingsError, Unauthorized
+from chat.errors import SettingsError
 
 COOKIE = "palaver_visitor"
-COOKIE_LIFETIME_S = 400 * 24 * 3600  # browsers cap a cookie's life at 400 days
+ACCOUNT_COOKIE = "palaver_account"
+ADMIN_COOKIE = "palaver_admin"
+DAY_S = 24 * 3600
+COOKIE_LIFETIME_S = 400 * DAY_S  # browsers cap a cookie's life at 400 days
+ACCOUNT_LIFETIME_S = 14 * DAY_S
+ADMIN_LIFETIME_S = DAY_S
 API_OWNER = "api"
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 FORWARDED = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip")
+# How a cookie lives where the page is shown in another site's frame: not there, in a jar of that
+# frame's own, or in the one jar that the page's own address uses too.
+Frame = Literal["none", "partitioned", "shared"]
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who sends a request. `id` owns conversations; `name` is empty for people not signed in."""
+
+    id: str
+    name: str = ""
+    is_admin: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """Somebody signed in with Hugging Face; `subject` stays when they change their name."""
+
+    subject: str
+    name: str
+
+    @property
+    def user_id(self) -> str:
+        """The id that owns this account's conversations."""
+        return f"hf:{self.subject}"
+
+
+class CookieKeys:
+    """The keys of cookies: the first one signs, and what any of them signed is believed."""
+
+    def __init__(self, *keys: bytes):
+        assert keys
+        self.all = keys
+
+    def add(self, lines: bytes) -> None:
+        """Believe the keys in `lines` (see `read_key`) too, from now on."""
+        self.all = tuple(dict.fromkeys([*self.all, *lines.split()]))
+
+    @property
+    def newest_last(self) -> list[bytes]:
+        """The keys in the order that itsdangerous wants: it signs with the last one."""
+        return list(reversed(self.all))
 
 
 def read_key(data_dir: Path) -> bytes:
     """Read the key that signs cookies, making it at first: 32 random bytes as hex, mode 0600.
 
     It lives beside the database because it is part of the same memory: without it nobody gets
-    back to their earlier chats.
+    back to their earlier chats. There may be several, a line each, when two memories were joined.
 
     Raises:
         SettingsError: the folder can't be written, or the file isn't such a key.
@@ -37,12 +88,42 @@ def read_key(data_dir: Path) -> bytes:
             f"The cookie key {path.name} can't be read or made ({error.strerror}); "
             "point PALAVER_DATA_DIR at a folder that can be written."
         ) from error
-    if len(key) < 64:
+    shortest = min((len(line) for line in key.split()), default=0)
+    if shortest < 64:
         raise SettingsError(
-            f"The cookie key {path.name} is damaged: {len(key)} characters instead of 64. "
+            f"The cookie key {path.name} is damaged: {shortest} characters instead of 64. "
             "Restore it from a backup, or delete it to begin anew (visitors lose their history)."
         )
     return key
+
+
+def merge_keys(data_dir: Path, theirs: bytes) -> bytes:
+    """Join the keys in `data_dir` and `theirs`, which come first; write and return all of them.
+
+    Raises:
+        SettingsError: the folder can't be written, or the file isn't such a key.
+    """
+    path = data_dir / "cookie.key"
+    ours = read_key(data_dir) if path.exists() or not theirs else b""
+    merged = b"\n".join(dict.fromkeys([*theirs.split(), *ours.split()]))
+    if merged != ours:
+        _replace(path, merged)
+        read_key(data_dir)
+    return merged
+
+
+def _replace(path: Path, content: bytes) -> None:
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    try:
+        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+        draft.replace(path)
+    except OSError as error:
+        raise SettingsError(
+            f"The cookie key {path.name} can't be written ({error.strerror}); "
+            "point PALAVER_DATA_DIR at a folder that can be written."
+        ) from error
 
 
 def _create_key(path: Path) -> None:
@@ -62,10 +143,10 @@ def _create_key(path: Path) -> None:
 class VisitorCookie:
     """Reads and writes the cookie that owns conversations. Only its signature makes it true."""
 
-    def __init__(self, key: bytes, *, in_frame: bool = False):
+    def __init__(self, keys: CookieKeys, *, in_frame: bool = False):
         """`in_frame`: the page is shown in another site's frame, as on a Space."""
-        self._signer = Signer(key, salt="palaver.visitor")
-        self._in_frame = in_frame
+        self._signer = Signer(keys.newest_last, salt="palaver.visitor")
+        self._frame: Frame = "partitioned" if in_frame else "none"
 
     def read(self, value: str | None) -> str | None:
         """Return the visitor's id, or None if the cookie is absent, altered or foreign."""
@@ -77,12 +158,129 @@ class VisitorCookie:
     def header(self, visitor_id: str, *, is_https: bool) -> str:
         """Return the Set-Cookie header that makes a browser remember `visitor_id`."""
         value = self._signer.sign(visitor_id).decode()
-        parts = [f"{COOKIE}={value}", "Path=/", f"Max-Age={COOKIE_LIFETIME_S}", "HttpOnly"]
-        if self._in_frame:
-            parts += ["SameSite=None", "Secure", "Partitioned"]
-        else:
-            parts += ["SameSite=Lax", *(["Secure"] if is_https else [])]
-        return "; ".join(parts)
+        return cookie_header(COOKIE, value, COOKIE_LIFETIME_S, is_https=is_https, frame=self._frame)
+
+
+class Seal:
+    """Signs a small value for one purpose, for a limited time."""
+
+    def __init__(self, keys: CookieKeys, *, purpose: str, lifetime_s: int):
+        self._serializer = URLSafeTimedSerializer(keys.newest_last, salt=f"palaver.{purpose}")
+        self.lifetime_s = lifetime_s
+
+    def close(self, value: object) -> str:
+        """Return `value` (JSON-ready) as text that only this key can have made."""
+        return str(self._serializer.dumps(value))
+
+    def open(self, text: str | None) -> Any:
+        """Return the value, or None if the text is absent, altered, foreign or too old."""
+        try:
+            return self._serializer.loads(text or "", max_age=self.lifetime_s)
+        except BadData:
+            return None
+
+
+def cookie_header(
+    name: str, value: str, lifetime_s: int, *, is_https: bool, frame: Frame = "none"
+) -> str:
+    """Return a Set-Cookie header out of scripts' reach; a lifetime of 0 deletes the cookie."""
+    parts = [f"{name}={value}", "Path=/", f"Max-Age={lifetime_s}", "HttpOnly"]
+    if frame == "none":
+        parts += ["SameSite=Lax", *(["Secure"] if is_https else [])]
+    else:
+        parts += ["SameSite=None", "Secure", *(["Partitioned"] if frame == "partitioned" else [])]
+    return "; ".join(parts)
+
+
+@dataclass(frozen=True)
+class Doorman:
+    """Tells from a request's cookies who sent it, and whether they may administer.
+
+    An administrator has given `admin_password` at /login, or is signed in with Hugging Face under
+    a name (or an id, as ``hf:ID``) of `admins`. Where neither is set, whoever sits at this machine
+    itself is one; what comes through a proxy never is.
+    """
+
+    keys: CookieKeys = field(repr=False)
+    admin_password: str = field(default="", repr=False)
+    admins: Collection[str] = ()
+    can_sign_in: bool = False
+    in_frame: bool = False
+
+    @property
+    def visitors(self) -> VisitorCookie:
+        """The cookie of people who aren't signed in."""
+        return VisitorCookie(self.keys, in_frame=self.in_frame)
+
+    @property
+    def accounts(self) -> Seal:
+        """What signs the cookie of people who are signed in."""
+        return Seal(self.keys, purpose="account", lifetime_s=ACCOUNT_LIFETIME_S)
+
+    @property
+    def administrators(self) -> Seal:
+        """What signs the administrator's cookie; another password makes it void."""
+        password = self.admin_password.encode()
+        keys = CookieKeys(*(hmac.digest(key, password, "sha256") for key in self.keys.all))
+        return Seal(keys, purpose="admin", lifetime_s=ADMIN_LIFETIME_S)
+
+    @property
+    def handover(self) -> Seal:
+        """What signs a visitor's id for the form that signs in out of a frame: in the new tab
+        that it opens, the frame's cookies aren't there to tell whose chats to take along."""
+        return Seal(self.keys, purpose="handover", lifetime_s=DAY_S)
+
+    def identify(self, request: HTTPConnection, visitor_id: str) -> Identity:
+        """Return who sends `request`, whose visitor's cookie says `visitor_id`."""
+        account = self.read_account(request)
+        if account is None:
+            return Identity(visitor_id, is_admin=self._is_admin(request, None))
+        return Identity(account.user_id, account.name, self._is_admin(request, account))
+
+    def read_account(self, request: HTTPConnection) -> Account | None:
+        """Return the account that is signed in, if one is."""
+        value = self.accounts.open(request.cookies.get(ACCOUNT_COOKIE))
+        if not self.can_sign_in or not isinstance(value, dict):
+            return None
+        return Account(str(value["sub"]), str(value["name"]))
+
+    def account_header(self, account: Account, *, is_https: bool) -> str:
+        """Return the Set-Cookie header that signs `account` in."""
+        value = self.accounts.close({"sub": account.subject, "name": account.name})
+        return self._header(ACCOUNT_COOKIE, value, ACCOUNT_LIFETIME_S, is_https)
+
+    def admin_header(self, *, is_https: bool) -> str:
+        """Return the Set-Cookie header that makes its browser the administrator's."""
+        value = self.administrators.close("admin")
+        return self._header(ADMIN_COOKIE, value, ADMIN_LIFETIME_S, is_https)
+
+    def leave_headers(self, *, is_https: bool) -> list[str]:
+        """Return the Set-Cookie headers that sign out of everything."""
+        return [self._header(name, "", 0, is_https) for name in (ACCOUNT_COOKIE, ADMIN_COOKIE)]
+
+    def matches_password(self, given: str) -> bool:
+        """Say whether `given` is the administrator's password, in constant time."""
+        matches = secrets.compare_digest(given.encode(), self.admin_password.encode())
+        return bool(self.admin_password) and matches
+
+    def _header(self, name: str, value: str, lifetime_s: int, is_https: bool) -> str:
+        # The one jar: who signs in at the page's own address is signed in inside the frame too,
+        # where the browser lets them.
+        frame: Frame = "shared" if self.in_frame else "none"
+        return cookie_header(name, value, lifetime_s, is_https=is_https, frame=frame)
+
+    def _is_admin(self, request: HTTPConnection, account: Account | None) -> bool:
+        if not self.admin_password and not self.admins:
+            return is_local(request)
+        if account and _is_named(account, self.admins):
+            return True
+        is_known = self.administrators.open(request.cookies.get(ADMIN_COOKIE)) == "admin"
+        return bool(self.admin_password) and is_known
+
+
+def _is_named(account: Account, admins: Collection[str]) -> bool:
+    names = {name.casefold() for name in admins}
+    return bool(names & {account.name.casefold(), account.user_id.casefold()})
 
 
 def new_visitor_id() -> str:
@@ -98,28 +296,3 @@ def is_local(request: HTTPConnection) -> bool:
     client = request.client.host if request.client else ""
     is_forwarded = any(name in request.headers for name in FORWARDED)
     return client in LOOPBACK and not is_forwarded and request.url.hostname in LOOPBACK
-
-
-def check_api_key(request: HTTPConnection, expected: str) -> None:
-    """Let a request to /v1 pass, or say why not.
-
-    Without a key in the settings, /v1 is open to this machine alone.
-
-    Raises:
-        Unauthorized: a key is needed and missing or wrong, or /v1 is closed.
-    """
-    if not expected:
-        if is_local(request):
-            return
-        raise Unauthorized(
-            "The API is closed: it has no key yet, so it answers this machine alone. "
-            "Its operator can set PALAVER_API_KEY.",
-            code="invalid_api_key",
-        )
-    scheme, _, given = request.headers.get("authorization", "").partition(" ")
-    matches = secrets.compare_digest(given.strip().encode(), expected.encode())
-    if scheme.lower() != "bearer" or not matches:
-        raise Unauthorized(
-            "The API key is missing or wrong; send it as 'Authorization: Bearer KEY'.",
-            code="invalid_api_key",
-        )

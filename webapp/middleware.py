@@ -3,11 +3,11 @@
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.requests import cookie_parser
+from starlette.requests import HTTPConnection
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from webapp.auth import COOKIE, VisitorCookie, new_visitor_id
+from webapp.auth import COOKIE, Doorman, new_visitor_id
 
 # An answer may hold a <form> or an image of another host, which sanitising leaves in: this policy
 # lets neither submit nor fetch. Gradio needs 'unsafe-inline' to start and 'unsafe-eval' for the
@@ -134,30 +134,35 @@ class SameOrigin:
 
 
 class Visitors:
-    """Puts the visitor's id into the request's state, giving newcomers a cookie."""
+    """Puts who is asking into the request's state, giving newcomers a cookie.
 
-    def __init__(self, app: ASGIApp, cookie: VisitorCookie):
+    ``state["identity"]`` is the `Identity`; ``state["visitor_id"]`` is its id.
+    """
+
+    def __init__(self, app: ASGIApp, doorman: Doorman):
         self._app = app
-        self._cookie = cookie
+        self._doorman = doorman
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
         if scope["type"] != "http" or scope["path"].startswith(("/v1/", "/health")):
             await self._app(scope, receive, send)
             return
-        known = self._cookie.read(_read_cookie(scope))
+        request = HTTPConnection(scope)
+        cookie = self._doorman.visitors
+        known = cookie.read(request.cookies.get(COOKIE))
         visitor_id = known or new_visitor_id()
-        scope.setdefault("state", {})["visitor_id"] = visitor_id
+        identity = self._doorman.identify(request, visitor_id)
+        state = scope.setdefault("state", {})
+        state["identity"] = identity
+        state["visitor_id"] = identity.id
 
         async def send_with_cookie(message: Message) -> None:
             if message["type"] == "http.response.start":
                 is_https = scope["scheme"] == "https"
-                header = self._cookie.header(visitor_id, is_https=is_https)
+                header = cookie.header(visitor_id, is_https=is_https)
                 MutableHeaders(scope=message).append("set-cookie", header)
             await send(message)
 
-        await self._app(scope, receive, send if known else send_with_cookie)
-
-
-def _read_cookie(scope: Scope) -> str | None:
-    return cookie_parser(Headers(scope=scope).get("cookie", "")).get(COOKIE)
+        is_new = known is None and identity.id == visitor_id
+        await self._app(scope, receive, send_with_cookie if is_new else send)

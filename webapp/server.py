@@ -4,7 +4,7 @@ import asyncio
 import logging
 import socket
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 import uvicorn
@@ -12,20 +12,23 @@ from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
 
 from chat.errors import PalaverError, SettingsError
-from inference.backend import Backend, LocalBackend
-from moderation.chain import Chain
-from moderation.policy import Policy
-from moderation.reading import read_manifest
-from moderation.registry import load_moderators, read_config
+from inference.backend import Backend
+from moderation.policy import presets
 from storage.store import Store
-from webapp import ui
-from webapp.api import chat, health
-from webapp.api.errors import add_error_bodies
-from webapp.auth import VisitorCookie, read_key
+from webapp import login, ui
+from webapp.api.door import add_api
+from webapp.archive import Archive
+from webapp.auth import Doorman
 from webapp.gradio_door import GradioDoor
+from webapp.hub import oauth, zero_gpu
+from webapp.hub.task import keeping_in_step, open_sync
+from webapp.keys import Keys
+from webapp.loading import load_backend, load_chain, load_policies
+from webapp.memory import Memory
 from webapp.middleware import BodyLimit, SameOrigin, SecurityHeaders, Visitors
+from webapp.personas import Personas
 from webapp.service import ChatService
-from webapp.settings import Settings, on_space
+from webapp.settings import Settings, read_platform
 
 log = logging.getLogger(__name__)
 
@@ -38,62 +41,55 @@ def create_app(settings: Settings, *, backend: Backend | None = None) -> FastAPI
         StorageError: the database can't be opened.
     """
     chain = load_chain(settings)
-    cookie = VisitorCookie(read_key(settings.data_dir), in_frame=on_space())
+    platform = read_platform()
     store = Store.open(settings.database_url)
+    # Before the doorman, because the key that signs cookies comes back with the chats.
+    sync = open_sync(settings, platform, store)
+    doorman = login.make_doorman(settings, platform)
+    sync.on_key = doorman.keys.add
     backend = backend or load_backend(settings)
-    service = ChatService(backend, chain, store, gate_mode=settings.moderation_mode)
+    memory = Memory(store)
+    personas = Personas(store, presets())
+    service = ChatService(
+        backend,
+        chain,
+        memory,
+        personas,
+        policies=load_policies(chain.categories("input") | chain.categories("output")),
+        gate_mode=settings.moderation_mode,
+    )
+    archive = Archive(memory)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        yield
-        # Running answers end as cancelled, and are stored before the store closes.
-        await asyncio.to_thread(backend.close)
-        await service.settle(timeout_s=settings.drain_s + 5)
-        store.close()
+        async with keeping_in_step(sync, every_s=settings.sync_every_s):
+            yield
+            # Running answers end as cancelled, and are stored before the store closes.
+            await asyncio.to_thread(backend.close)
+            await service.settle(timeout_s=settings.drain_s + 5)
+            await asyncio.to_thread(chain.close)
+        memory.close()
 
     # The interactive docs load scripts from another host, which a page of ours never does.
     app = FastAPI(title="Palaver", lifespan=lifespan, docs_url=None, redoc_url=None)
-    app.include_router(health.router(service))
-    app.include_router(chat.router(service, api_key=settings.api_key))
-    add_error_bodies(app)
-    _add_middleware(app, settings, cookie)
-    ui.mount(app, service, settings)
+    add_api(app, service, archive, Keys(store, fixed_key=settings.api_key), sync.status)
+    app.include_router(login.router(doorman))
+    if doorman.can_sign_in:
+        app.include_router(oauth.router(doorman, platform, store.move_user))
+    _add_middleware(app, settings, doorman)
+    site = ui.Site(doorman.can_sign_in, _make_handover(doorman), lambda: sync.banner)
+    ui.mount(app, service, archive, personas, settings, site)
     return app
 
 
-def load_chain(settings: Settings) -> Chain:
-    """Load the moderators and the policy that the settings name.
-
-    Raises:
-        ModeratorError: a moderator isn't there or can't be used.
-        PolicyError: the policy can't be understood.
-    """
-    config = read_config(settings.moderator_config) if settings.moderator_config else {}
-    moderators = load_moderators(settings.moderators, config)
-    categories = [name for m in moderators for name in read_manifest(m).categories]
-    policy = Policy.load(settings.policy, categories=categories)
-    return Chain(moderators, policy, timeout_s=settings.moderation_timeout_s)
+def _make_handover(doorman: Doorman) -> Callable[[str], str]:
+    return doorman.handover.close if doorman.in_frame else lambda visitor_id: ""
 
 
-def load_backend(settings: Settings) -> LocalBackend:
-    """Load the model that the settings name.
-
-    Raises:
-        ModelError: it is missing, broken, or needs a device that isn't there.
-    """
-    return LocalBackend.load(
-        settings.model_dir,
-        device=settings.device,
-        max_running=settings.max_running,
-        max_waiting=settings.max_waiting,
-        threads=settings.threads,
-    )
-
-
-def _add_middleware(app: FastAPI, settings: Settings, cookie: VisitorCookie) -> None:
+def _add_middleware(app: FastAPI, settings: Settings, doorman: Doorman) -> None:
     # The last one added is the first to see a request.
     app.add_middleware(GradioDoor)
-    app.add_middleware(Visitors, cookie=cookie)
+    app.add_middleware(Visitors, doorman=doorman)
     app.add_middleware(SameOrigin, allowed_origins=settings.allowed_origins)
     app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes)
     # Present even when it allows nobody: without it Gradio reflects every origin.
@@ -112,6 +108,8 @@ def serve(settings: Settings) -> int:
     try:
         listener = bind(settings.host, settings.port)
         app = create_app(settings)
+        if read_platform().is_zero_gpu:
+            zero_gpu.announce()
     except PalaverError as error:
         print(f"Palaver cannot start. {error}", file=sys.stderr)  # noqa: T201
         return 2
@@ -138,7 +136,8 @@ def bind(host: str, port: int) -> socket.socket:
         SettingsError: the port is in use, or the address isn't one of this machine.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
+    # Named TCP, because asyncio sends at once (TCP_NODELAY) only on sockets that say they are.
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host, port))
@@ -157,5 +156,5 @@ def configure_logging(level: str) -> None:
     logging.basicConfig(
         level=level.upper(), format="%(asctime)s %(levelname)-7s %(name)s: %(message)s"
     )
-    for name in ("httpx", "alembic", "uvicorn.error", "asyncio"):
+    for name in ("httpx", "httpx2", "alembic", "uvicorn.error", "asyncio"):
         logging.getLogger(name).setLevel(logging.WARNING)

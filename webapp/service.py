@@ -1,32 +1,34 @@
 """One turn of chat, from the question to its place in the store: the job that Palaver does.
 
-The only module that knows what inference, moderation and storage do for one another.
+With its parts `drafting`, `intake` and `memory` the only place that knows what inference,
+moderation and storage do for one another.
 """
 
 import asyncio
 import logging
-import uuid
-from collections.abc import AsyncGenerator, Mapping
-from contextlib import aclosing, suppress
+import time
+from collections.abc import AsyncGenerator, Coroutine, Mapping
+from contextlib import aclosing
 
-from chat.errors import EngineError, InvalidRequest, NotFound, PalaverError, QueueFull
+from chat.errors import EngineError, InvalidRequest, PalaverError, QueueFull
 from chat.text import clean_text
-from chat.types import Conversation, GenerationConfig, Message, StoredMessage, Turn, Usage
+from chat.types import GenerationConfig, Message, Turn, Usage
 from inference.backend import Backend, GenerationFinished, Queued, TextPiece
 from moderation.base import ModerationContext
+from moderation.categories import CATEGORIES
 from moderation.chain import Chain
 from moderation.language import detect_language
-from moderation.policy import Decision
+from moderation.policy import Decision, Policy
 from moderation.stream import Mode, OutputGate
 from moderation.templates import answer_for
-from storage.store import Store
-from webapp.history import (
-    conversation_id_of,
-    match_path,
-    title_of,
-    without_refused_turns,
-    without_turns,
-)
+from webapp.answers import follow, merge, wait_stored
+from webapp.drafting import Drafting
+from webapp.history import title_of
+from webapp.intake import Intake
+from webapp.judgement import Judgement, to_judgement
+from webapp.memory import Memory
+from webapp.pace import Pace
+from webapp.personas import Personas
 from webapp.turn import (
     Answering,
     ChatRequest,
@@ -39,17 +41,39 @@ from webapp.turn import (
 )
 
 log = logging.getLogger(__name__)
-JUDGED_AT_ONCE = 8
 
 
 class ChatService:
     """Answers questions: moderation in, engine, moderation out, store."""
 
-    def __init__(self, backend: Backend, chain: Chain, store: Store, *, gate_mode: Mode = "window"):
+    def __init__(
+        self,
+        backend: Backend,
+        chain: Chain,
+        memory: Memory,
+        personas: Personas,
+        *,
+        policies: Mapping[str, Policy] | None = None,
+        gate_mode: Mode = "window",
+    ):
+        """Answer by `backend`.
+
+        Args:
+            backend: the model.
+            chain: the moderators, under the operator's policy.
+            memory: where the chats are.
+            personas: those that a question may name.
+            policies: other policies that a persona may name.
+            gate_mode: see `OutputGate`.
+        """
         self._backend = backend
+        self._memory = memory
+        self._drafting = Drafting(memory, personas, backend.model)
+        self._intake = Intake(memory)
         self._chain = chain
-        self._store = store
+        self._chains = {name: chain.under(policy) for name, policy in (policies or {}).items()}
         self._gate_mode = gate_mode
+        self._pace = Pace()
         self._drafts: list[Draft] = []
 
     @property
@@ -68,15 +92,21 @@ class ChatService:
         return self._backend.context_length
 
     @property
+    def policy_name(self) -> str:
+        """The name of the operator's policy."""
+        return self._chain.policy.name
+
+    @property
     def default_config(self) -> GenerationConfig:
         """The sampling that the model's makers recommend."""
         return self._backend.default_config
 
     def health(self) -> Mapping[str, object]:
-        """Return what an operator wants to know of the parts: engine, moderators, store."""
-        engine = dict(self._backend.stats())
-        storage = dict(self._store.check())
+        """Return what is in use and how it does: ok, or degraded with the part that failed."""
+        engine = self._backend.stats()
+        storage = self._memory.store.check()
         is_up = bool(engine["is_alive"] and storage["ok"])
+        covered = self._chain.categories("input")
         return {
             "status": "ok" if is_up else "degraded",
             "model": self._backend.model,
@@ -84,29 +114,37 @@ class ChatService:
             "context_length": self._backend.context_length,
             "engine": engine,
             "moderators": self._chain.health(),
+            "uncovered_categories": [name for name in CATEGORIES if name not in covered],
             "policy_version": self._chain.policy.version,
             "storage": storage,
         }
 
-    async def list_conversations(self, owner_id: str, *, limit: int = 50) -> list[Conversation]:
-        """Return the owner's conversations, the latest first."""
-        return await asyncio.to_thread(self._store.list_conversations, owner_id, limit=limit)
+    async def moderate(self, text: str, *, locale: str = "") -> Judgement:
+        """Judge a text as the chat judges a question; nothing is stored."""
+        messages = (Message("user", clean_text(text)),)
+        decision = await self._chain.check(ModerationContext(messages, "input", locale=locale))
+        return to_judgement(decision, self._chain.policy)
 
-    async def read_conversation(self, owner_id: str, conversation_id: str) -> list[StoredMessage]:
-        """Return the messages of a conversation from the first to the last.
+    async def settle(self, conversation_id: str | None = None, *, timeout_s: float = 5.0) -> None:
+        """Wait until the turns under way (of one conversation) have been stored."""
+        await wait_stored(self._drafts_of(conversation_id), timeout_s)
+
+    async def delete_conversation(self, owner_id: str, conversation_id: str) -> None:
+        """Delete a conversation; an answer that is being written for it is not stored either.
 
         Raises:
             NotFound: there is no such conversation, or it is somebody else's.
         """
-        return await asyncio.to_thread(self._store.read_branch, owner_id, conversation_id)
+        store = self._memory.of(conversation_id)
+        await asyncio.to_thread(store.read_conversation, owner_id, conversation_id)
+        drafts = self._drafts_of(conversation_id)
+        for draft in drafts:
+            draft.is_admitted = False
+        await wait_stored([draft for draft in drafts if draft.is_storing], 5.0)
+        await asyncio.to_thread(store.delete_conversation, owner_id, conversation_id)
 
-    async def settle(self, conversation_id: str | None = None, *, timeout_s: float = 5.0) -> None:
-        """Wait until the turns under way (of one conversation) have been stored."""
-        drafts = [d for d in self._drafts if conversation_id in (None, d.conversation_id)]
-        if drafts:
-            stored = asyncio.gather(*(draft.is_stored.wait() for draft in drafts))
-            with suppress(TimeoutError):
-                await asyncio.wait_for(stored, timeout_s)
+    def _drafts_of(self, conversation_id: str | None) -> list[Draft]:
+        return [d for d in self._drafts if conversation_id in (None, d.conversation_id)]
 
     async def reply(self, request: ChatRequest) -> AsyncGenerator[TurnEvent, None]:
         """Answer a question of the page; closing the generator cancels the answer.
@@ -114,62 +152,58 @@ class ChatService:
         Raises:
             InvalidRequest: the question is empty or too long, or the one before it is still
                 being answered.
-            NotFound: the conversation isn't there, or is somebody else's.
+            NotFound: the conversation, the question or the persona isn't there, or is somebody
+                else's.
             Unavailable: the queue is full, the model failed, or the store can't be written.
         """
-        question = _read_question(request.text)
-        history: list[StoredMessage] = []
-        if request.conversation_id:
-            history = await self.read_conversation(request.owner_id, request.conversation_id)
-            self._check_idle(request.conversation_id)
-        draft = Draft(
-            owner_id=request.owner_id,
-            conversation_id=request.conversation_id or uuid.uuid4().hex,
-            parent_id=history[-1].id if history else None,
-            question=question,
-            config=request.config,
-            locale=request.locale,
-            history=tuple(history),
-            earlier=without_refused_turns(history),
-        )
-        async with aclosing(self._run(draft)) as events:
+        draft = await self._drafting.draft(request)
+        self._check_idle(draft.conversation_id)
+        async with aclosing(self._run(draft, asyncio.create_task(self._judge(draft)))) as events:
             async for event in events:
                 yield event
 
-    async def complete(self, request: MessagesRequest) -> AsyncGenerator[TurnEvent, None]:
+    async def complete(
+        self, request: MessagesRequest, *, num_answers: int = 1
+    ) -> AsyncGenerator[tuple[int, TurnEvent], None]:
         """Answer the last of `request.messages`; the others are its history, as given.
 
-        Raises: as `reply`.
+        Several answers to the one question are written side by side; each event comes with the
+        number of its answer, from 0. With a seed, each answer has its own: the next number.
+
+        Raises: as `reply`. What one answer raises ends all.
         """
-        messages = tuple(Message(m.role, clean_text(m.content).strip()) for m in request.messages)
-        if not messages or messages[-1].role != "user":
-            raise InvalidRequest("The last of the messages must be the user's.", param="messages")
-        *earlier, last = messages
-        draft = Draft(
-            owner_id=request.owner_id,
-            conversation_id="",
-            parent_id=None,
-            question=_read_question(last.content),
-            config=request.config,
-            locale=request.locale,
-            sent=tuple(earlier),
-        )
-        async with aclosing(self._run(draft)) as events:
-            async for event in events:
-                yield event
+        first = self._drafting.draft_sent(request)
+        others = [
+            self._drafting.draft_sent(request, number, first) for number in range(1, num_answers)
+        ]
+        judging = asyncio.create_task(self._judge(first))
+        runs = [self._run(first, judging)]
+        for draft in others:
+            runs.append(self._run(draft, asyncio.create_task(follow(draft, first, judging))))
+        async with aclosing(merge(runs, [first, *others])) as events:
+            async for numbered in events:
+                yield numbered
 
     def _check_idle(self, conversation_id: str) -> None:
-        if any(draft.conversation_id == conversation_id for draft in self._drafts):
+        if self._drafts_of(conversation_id):
             raise InvalidRequest(
                 "This chat is still being answered; wait for the answer, or stop it.",
                 param="messages",
                 code="conversation_busy",
             )
 
-    async def _run(self, draft: Draft) -> AsyncGenerator[TurnEvent, None]:
+    def _judge(self, draft: Draft) -> Coroutine[None, None, Decision]:
+        return self._intake.judge(draft, self._chain_of(draft))
+
+    def _chain_of(self, draft: Draft) -> Chain:
+        # A persona that names a policy which is no more is judged by the operator's own.
+        return self._chains.get(draft.policy, self._chain)
+
+    async def _run(
+        self, draft: Draft, judging: "asyncio.Task[Decision]"
+    ) -> AsyncGenerator[TurnEvent, None]:
         """Carry a turn from its question to the store, whatever happens on the way."""
         self._drafts.append(draft)
-        judging = asyncio.create_task(self._judge(draft))
         try:
             # A conversation that was sent has no place before it is judged.
             if draft.sent is None:
@@ -206,79 +240,32 @@ class ChatService:
             await asyncio.wait({judging})
             turn = draft.finish(self.model)
             if judging.exception() is None and draft.is_admitted:
+                draft.is_storing = True
                 await self._remember(draft, turn)
             return turn
         finally:
             self._drafts.remove(draft)
             draft.is_stored.set()
 
-    async def _judge(self, draft: Draft) -> Decision:
-        """Moderate the question, and all that was sent with it; find its place in the store."""
-        if draft.sent is None:
-            context = ModerationContext(
-                (*draft.earlier, draft.question), "input", locale=draft.locale
-            )
-            decision = await self._chain.check(context)
-            draft.question = Message("user", decision.apply(draft.question.content))
-        else:
-            decision = await self._judge_sent(draft, (*draft.sent, draft.question))
-            await self._place(draft)
-        draft.verdicts = decision.verdicts
-        return decision
-
-    async def _judge_sent(self, draft: Draft, messages: tuple[Message, ...]) -> Decision:
-        """Moderate a whole conversation, a few messages at a time so that others get their turn.
-
-        The last message decides, or a system message that is refused. An earlier turn that is
-        refused is kept from the model, as it is on the page.
-        """
-        decisions: list[Decision] = []
-        for start in range(0, len(messages), JUDGED_AT_ONCE):
-            ends = range(start + 1, min(start + JUDGED_AT_ONCE, len(messages)) + 1)
-            contexts = (ModerationContext(messages[:e], "input", locale=draft.locale) for e in ends)
-            decisions += await asyncio.gather(*(self._chain.check(context) for context in contexts))
-        *sent, draft.question = (
-            Message(message.role, decision.apply(message.content))
-            for message, decision in zip(messages, decisions, strict=True)
-        )
-        draft.sent = tuple(sent)
-        draft.earlier = without_turns(sent, [decision.is_refused for decision in decisions[:-1]])
-        refused_system = (
-            decision
-            for message, decision in zip(messages, decisions, strict=True)
-            if message.role == "system" and decision.is_refused
-        )
-        return next(refused_system, decisions[-1])
-
-    async def _place(self, draft: Draft) -> None:
-        """Find where the conversation that a client sent continues the one in the store."""
-        assert draft.sent is not None
-        draft.conversation_id = conversation_id_of(draft.owner_id, (*draft.sent, draft.question))
-        known: list[StoredMessage] = []
-        if draft.sent:
-            with suppress(NotFound):  # a conversation that the store hasn't seen yet
-                known = await asyncio.to_thread(
-                    self._store.read_tree, draft.owner_id, draft.conversation_id
-                )
-        draft.parent_id, draft.missing = match_path(known, draft.sent)
-
     async def _answer(self, draft: Draft) -> AsyncGenerator[TurnEvent, None]:
         """Let the model write, and pass on what the moderators let pass."""
-        prompt = (*draft.earlier, draft.question)
+        prompt = draft.prompt
         ending: GenerationFinished | None = None
-        gate = OutputGate(self._chain, prompt, mode=self._gate_mode, locale=draft.locale)
+        chain = self._chain_of(draft)
+        gate = OutputGate(chain, prompt, mode=self._gate_mode, locale=draft.locale)
         try:
             async with aclosing(self._backend.generate(prompt, draft.config)) as events:
                 async for event in events:
                     match event:
                         case Queued(position):
-                            yield Waiting(position)
+                            yield Waiting(position, self._wait_s(position))
                         case TextPiece(text, num_tokens):
-                            if not draft.usage.completion_tokens:
+                            if not draft.first_text_s:
+                                draft.first_text_s = time.monotonic()
                                 yield Answering()
                             draft.usage = _count(draft.usage, num_tokens)
                             if released := await gate.feed(text):
-                                yield TextDelta(released)
+                                yield TextDelta(released, draft.tokens_per_s)
                         case GenerationFinished():
                             ending = event
                     if gate.decision.is_refused:
@@ -288,6 +275,7 @@ class ChatService:
             # Only now: a reader who left while the end was judged hasn't seen it.
             if ending is not None:
                 _note(draft, ending)
+                self._pace.record(time.monotonic() - draft.first_text_s)
         finally:
             draft.answer = gate.released
             draft.verdicts += gate.verdicts
@@ -301,15 +289,22 @@ class ChatService:
         draft.answer = answer_for(decision.category, language)
         draft.finish_reason = "content_filter"
 
+    def _write(self, draft: Draft, turn: Turn, title: str) -> None:
+        store = self._memory.of(turn.conversation_id)
+        store.record_turn(draft.owner_id, turn, title=title, history=draft.missing)
+        if store is not self._memory.store:
+            self._memory.count_temporary_turn()
+        elif draft.training_consent is not None:
+            self._memory.set_consent(draft.owner_id, draft.training_consent, turn.conversation_id)
+
+    def _wait_s(self, position: int) -> float:
+        max_running = self._backend.stats().get("max_running", 1)
+        return self._pace.wait_s(position, max_running if isinstance(max_running, int) else 1)
+
     async def _remember(self, draft: Draft, turn: Turn) -> None:
         opening = (*(draft.sent or ()), draft.question)
-        await asyncio.to_thread(
-            self._store.record_turn,
-            draft.owner_id,
-            turn,
-            title=title_of(next(m.content for m in opening if m.role == "user")),
-            history=draft.missing,
-        )
+        title = title_of(next(m.content for m in opening if m.role == "user"))
+        await asyncio.to_thread(self._write, draft, turn, title)
         log.info(
             "turn %s finished=%s prompt_tokens=%d completion_tokens=%d first_ms=%.0f total_ms=%.0f",
             turn.answer_id,
@@ -319,13 +314,6 @@ class ChatService:
             turn.timings.first_token_ms,
             turn.timings.total_ms,
         )
-
-
-def _read_question(text: str) -> Message:
-    question = clean_text(text).strip()
-    if not question:
-        raise InvalidRequest("The message is empty; please write something.", param="messages")
-    return Message("user", question)
 
 
 def _count(usage: Usage, num_tokens: int) -> Usage:

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -60,7 +61,25 @@ class Settings(BaseSettings):
     moderation_timeout_s: float = Field(
         2.0, gt=0, le=300, description="how long one moderator may take for one check"
     )
+    moderator_memory_mb: int = Field(
+        2048, ge=0, description="memory of each moderator that isn't built in; 0 is no limit"
+    )
     api_key: str = Field("", description="if set, /v1 asks for it as a Bearer token")
+    admin_password: str = Field(
+        "", repr=False, description="if set, whoever gives it at /login is an administrator"
+    )
+    admins: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="Hugging Face accounts that are administrators, separated by commas"
+    )
+    cookie_key: str = Field(
+        "", repr=False, description="the key that signs cookies, in place of data/cookie.key"
+    )
+    sync: str = Field(
+        "", description="where chats are kept besides: a dataset NAME/REPO, or a folder ./COPY"
+    )
+    sync_every_s: float = Field(
+        60.0, ge=0.1, le=86_400, description="seconds between two copies to there"
+    )
     allowed_origins: Annotated[tuple[str, ...], NoDecode] = Field(
         (), description="other sites whose pages may call this one, separated by commas"
     )
@@ -75,7 +94,7 @@ class Settings(BaseSettings):
         "info", description="what is logged; message texts never are"
     )
 
-    @field_validator("moderators", "allowed_origins", mode="before")
+    @field_validator("moderators", "allowed_origins", "admins", mode="before")
     @classmethod
     def _split_commas(cls, value: object) -> object:
         if isinstance(value, str):
@@ -89,6 +108,13 @@ class Settings(BaseSettings):
         if isinstance(values, dict) and on_space():
             values.setdefault("host", "0.0.0.0")
         return values
+
+    @field_validator("cookie_key")
+    @classmethod
+    def _need_a_long_key(cls, value: str) -> str:
+        if value and (len(value) < 64 or " " in value):
+            raise ValueError("it has to be 64 characters or more, such as openssl rand -hex 32")
+        return value
 
     @field_validator("moderators")
     @classmethod
@@ -110,6 +136,74 @@ def on_space() -> bool:
     return "SPACE_ID" in os.environ
 
 
+@dataclass(frozen=True, slots=True)
+class OAuthClient:
+    """This application as Hugging Face's sign-in knows it."""
+
+    client_id: str
+    client_secret: str = field(repr=False)
+    scopes: str
+    provider_url: str
+
+
+@dataclass(frozen=True, slots=True)
+class Platform:
+    """What the platform around the process tells in its environment; all empty at home."""
+
+    space_id: str = ""
+    space_host: str = ""
+    author: str = ""
+    creator_id: str = ""
+    is_zero_gpu: bool = False
+    hub_token: str = field(default="", repr=False)
+    hub_endpoint: str = "https://huggingface.co"
+    oauth: OAuthClient | None = None
+
+    @property
+    def url(self) -> str:
+        """The Space's own address, outside of any frame; empty at home."""
+        return f"https://{self.space_host}" if self.space_host else ""
+
+    @property
+    def owners(self) -> tuple[str, ...]:
+        """Who administers a Space whose operator names nobody: its author and its creator."""
+        return tuple(
+            name for name in (self.author, self.creator_id and f"hf:{self.creator_id}") if name
+        )
+
+
+def read_platform() -> Platform:
+    """Read what a Hugging Face Space, or the Hub's own tools, put into the environment."""
+    given = os.environ.get
+    # With a domain of one's own, the host is a list.
+    host = given("SPACE_HOST", "").split(",")[0].strip().rstrip("/")
+    return Platform(
+        space_id=given("SPACE_ID", ""),
+        space_host=host,
+        author=given("SPACE_AUTHOR_NAME", ""),
+        creator_id=given("SPACE_CREATOR_USER_ID", ""),
+        is_zero_gpu=given("SPACES_ZERO_GPU", "").lower() in ("1", "true"),
+        hub_token=given("HF_TOKEN", "").strip(),
+        hub_endpoint=given("HF_ENDPOINT", "").rstrip("/") or "https://huggingface.co",
+        oauth=_read_oauth(),
+    )
+
+
+def _read_oauth() -> OAuthClient | None:
+    given = os.environ.get
+    client_id, secret = given("OAUTH_CLIENT_ID", ""), given("OAUTH_CLIENT_SECRET", "")
+    if not client_id or not secret:
+        return None
+    scopes = given("OAUTH_SCOPES", "openid profile")
+    provider = given("OPENID_PROVIDER_URL", "").rstrip("/") or "https://huggingface.co"
+    return OAuthClient(client_id, secret, scopes, provider)
+
+
+def read_environment() -> dict[str, str]:
+    """Return the variables of this process, secrets too, for whoever starts another process."""
+    return dict(os.environ)
+
+
 def read_settings(arguments: Sequence[str] = ()) -> Settings:
     """Read the settings from command-line flags, then the environment, then the defaults.
 
@@ -128,5 +222,5 @@ def _sentence(row: object) -> str:
     assert isinstance(row, dict)
     name = "_".join(str(part) for part in row["loc"]) or "setting"
     value = "" if isinstance(row.get("input"), dict) else f" is {row.get('input')!r}"
-    shown = "" if "key" in name else value
+    shown = "" if any(word in name for word in ("key", "password", "token")) else value
     return f"The setting {name} (PALAVER_{name.upper()}){shown}: {row['msg']}."

@@ -10,6 +10,7 @@ from chat.types import (
     GenerationConfig,
     Message,
     StoredMessage,
+    ThreadMessage,
     Timings,
     Turn,
     Usage,
@@ -19,13 +20,24 @@ from chat.types import (
 
 @dataclass(frozen=True, slots=True)
 class ChatRequest:
-    """A question of the page: the conversation before it is in the store, not in the request."""
+    """A question of the page: the conversation before it is in the store, not in the request.
+
+    With ``replaces`` (the id of an earlier question) the question is put beside that one, with
+    ``regenerates`` that earlier question is answered once more, and ``text`` isn't read.
+    ``instructions`` are the person's own words to the model, on top of the persona's.
+    """
 
     owner_id: str
     text: str
     config: GenerationConfig
     conversation_id: str | None = None
     locale: str = ""
+    persona: str = ""
+    instructions: str = ""
+    replaces: str | None = None
+    regenerates: str | None = None
+    is_temporary: bool = False
+    training_consent: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,19 +53,21 @@ class MessagesRequest:
 @dataclass(frozen=True, slots=True)
 class TurnStarted:
     """The turn has a place: its conversation, the ids of its two messages, and (for the page)
-    what was said before."""
+    what was said before, and the question."""
 
     conversation_id: str
     question_id: str
     answer_id: str
-    history: tuple[StoredMessage, ...] = ()
+    history: tuple[ThreadMessage, ...] = ()
+    question: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """The engine is busy; `position` 1 is next."""
+    """The engine is busy; ``position`` 1 is next, expected in ``wait_s`` seconds (0: unknown)."""
 
     position: int
+    wait_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,9 +77,10 @@ class Answering:
 
 @dataclass(frozen=True, slots=True)
 class TextDelta:
-    """A piece of the answer that the moderators have let pass."""
+    """A piece of the answer that the moderators have let pass, and the speed so far."""
 
     text: str
+    tokens_per_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +94,11 @@ class TurnFinished:
 TurnEvent = TurnStarted | Waiting | Answering | TextDelta | TurnFinished
 
 
+def answer_id_of(first_id: str, number: int) -> str:
+    """Return the id of answer `number` to a question whose first answer, 0, has `first_id`."""
+    return f"{first_id}-{number}" if number else first_id
+
+
 @dataclass(slots=True)
 class Draft:
     """A turn while it comes about."""
@@ -89,8 +109,13 @@ class Draft:
     question: Message
     config: GenerationConfig
     locale: str
+    # What the operator's persona says and by which policy, and what the person adds to it.
+    persona: str = ""
+    policy: str = ""
+    persona_prompt: str = ""
+    instructions: str = ""
     # The stored conversation so far (for the page), and what the model may read of it.
-    history: tuple[StoredMessage, ...] = ()
+    history: tuple[ThreadMessage, ...] = ()
     earlier: tuple[Message, ...] = ()
     # All that a client of the API sent before the question; None for the page, which sends none.
     sent: tuple[Message, ...] | None = None
@@ -106,13 +131,40 @@ class Draft:
     queued_ms: float = 0.0
     first_token_ms: float = 0.0
     start_s: float = field(default_factory=time.monotonic)
+    first_text_s: float = 0.0
+    training_consent: bool | None = None
+    # Whether the turn is to be remembered at all, and whether that has begun.
     is_admitted: bool = True
+    is_storing: bool = False
     is_stored: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
     def started(self) -> TurnStarted:
         """The event that names the turn's place."""
-        return TurnStarted(self.conversation_id, self.question_id, self.answer_id, self.history)
+        return TurnStarted(
+            self.conversation_id,
+            self.question_id,
+            self.answer_id,
+            self.history,
+            self.question.content,
+        )
+
+    @property
+    def system_prompt(self) -> str:
+        """What the model is told before the conversation."""
+        return "\n\n".join(filter(None, (self.persona_prompt, self.instructions)))
+
+    @property
+    def prompt(self) -> tuple[Message, ...]:
+        """All that the model reads."""
+        system = (Message("system", self.system_prompt),) if self.system_prompt else ()
+        return (*system, *self.earlier, self.question)
+
+    @property
+    def tokens_per_s(self) -> float:
+        """How fast the answer has come since its first token."""
+        elapsed_s = time.monotonic() - self.first_text_s if self.first_text_s else 0.0
+        return self.usage.completion_tokens / elapsed_s if elapsed_s > 0.05 else 0.0
 
     def finish(self, model: str) -> Turn:
         """Return the turn as it is now."""
@@ -131,4 +183,7 @@ class Draft:
             verdicts=self.verdicts,
             timings=Timings(self.queued_ms, self.first_token_ms, total_ms),
             num_dropped=self.num_dropped,
+            system_prompt=self.system_prompt,
+            instructions=self.instructions,
+            persona=self.persona,
         )

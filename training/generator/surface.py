@@ -72,5 +72,5 @@ def roughen(text: str, rng: random.Random, keep: str = "") -> str:
     elif rng.random() < 0.03:
         text = _QUESTION_END.sub(lambda end: end.group() * 2, text)
     if "'" in text and rng.random() < 0.08:
-        text = text.replace("'", "")
+        text = text.replace("'", "") or text
     return text

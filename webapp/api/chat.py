@@ -1,155 +1,96 @@
-"""POST /v1/chat/completions and GET /v1/models, as OpenAI's clients expect them."""
+"""POST /v1/chat/completions: a question with its history in, one or several answers out."""
 
-import asyncio
 import json
-import time
-from collections.abc import AsyncGenerator, AsyncIterator, Coroutine
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
-from typing import TypeVar
+from typing import Any
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response, StreamingResponse
-from starlette.requests import ClientDisconnect
 
-from chat.errors import NotFound, PalaverError
-from chat.types import FinishReason, Turn
-from webapp.api.errors import body_of
-from webapp.api.schemas import (
-    FINISH_REASONS,
-    AnswerMessage,
-    ChatCompletion,
-    ChatCompletionChunk,
-    ChatCompletionRequest,
-    Choice,
-    ChunkChoice,
-    Delta,
-    Model,
-    ModelList,
-    WireUsage,
-)
-from webapp.auth import API_OWNER, check_api_key
+from chat.errors import PalaverError
+from chat.types import Turn
+from webapp.api.completions import ChatCompletion, Chunks
+from webapp.api.errors import body_of, describe_errors
+from webapp.api.leaving import unless_left
+from webapp.api.schemas import ChatCompletionRequest
 from webapp.service import ChatService
-from webapp.turn import (
-    Answering,
-    MessagesRequest,
-    TextDelta,
-    TurnEvent,
-    TurnFinished,
-    TurnStarted,
-    Waiting,
-)
+from webapp.turn import MessagesRequest, TurnEvent, TurnFinished, TurnStarted
 
-Events = AsyncGenerator[TurnEvent, None]
-Result = TypeVar("Result")
+Numbered = tuple[int, TurnEvent]
+Events = AsyncGenerator[Numbered, None]
+
+WHOLE_OR_STREAM: dict[int | str, dict[str, Any]] = {
+    200: {
+        "model": ChatCompletion,
+        "description": "The answer. With `stream` true, server-sent events: each but the last has "
+        "a chat.completion.chunk (or an error, which ends the stream) as its data, the last "
+        "`[DONE]`.",
+        "content": {
+            "text/event-stream": {
+                "schema": {"type": "string"},
+                "x-event-data": {"$ref": "#/components/schemas/ChatCompletionChunk"},
+            }
+        },
+    }
+}
 
 
-def router(service: ChatService, *, api_key: str) -> APIRouter:
-    """Return the routes of /v1."""
-    started = int(time.time())
+def add_routes(routes: APIRouter, service: ChatService) -> None:
+    """Add the route of the chat."""
 
-    async def check_key(request: Request) -> None:
-        check_api_key(request, api_key)
-
-    routes = APIRouter(prefix="/v1", tags=["openai"], dependencies=[Depends(check_key)])
-
-    @routes.get("/models")
-    async def list_models() -> ModelList:
-        return ModelList(data=[Model(id=service.model, created=started)])
-
-    @routes.get("/models/{model:path}")
-    async def read_model(model: str) -> Model:
-        if model != service.model:
-            raise NotFound(
-                f"There is no model {model!r}; this server has {service.model!r}.",
-                param="model",
-                code="model_not_found",
-            )
-        return Model(id=service.model, created=started)
-
-    @routes.post("/chat/completions", response_model=ChatCompletion)
+    @routes.post(
+        "/chat/completions",
+        response_model=ChatCompletion,
+        responses={**WHOLE_OR_STREAM, **describe_errors(400, 401, 403, 404, 413, 429, 503)},
+    )
     async def create_chat_completion(body: ChatCompletionRequest, request: Request) -> Response:
+        """Answer the last of `messages`; the others are its history."""
         body.check_supported(service.model)
+        num_answers = body.n or 1
         events = service.complete(
             MessagesRequest(
-                owner_id=API_OWNER,
+                owner_id=request.state.owner_id,
                 messages=tuple(message.to_message() for message in body.messages),
                 config=body.to_config(service.default_config),
                 locale=request.headers.get("accept-language", ""),
-            )
+            ),
+            num_answers=num_answers,
         )
         if body.stream:
-            options = body.stream_options
-            chunks = _Chunks(service.model, has_usage=bool(options and options.include_usage))
-            first = await unless_left(request, _begin(events))
-            return StreamingResponse(_stream(chunks, first, events), media_type="text/event-stream")
-        turn = await unless_left(request, _drain(events))
-        return JSONResponse(_completion(turn, service.model).model_dump())
-
-    @routes.api_route("/{path:path}", methods=["GET", "POST", "DELETE"], include_in_schema=False)
-    async def refuse_unknown(path: str) -> Response:
-        # Without this the page's own 404 would answer, in a form that clients can't read.
-        raise NotFound(f"There is no /v1/{path:.60} here.", code="unknown_url")
-
-    return routes
+            first = await unless_left(request, _begin(events, num_answers))
+            chunks = Chunks(_find_first_id(first), service.model)
+            has_usage = bool(body.stream_options and body.stream_options.include_usage)
+            lines = _stream(chunks, first, events, has_usage=has_usage)
+            return StreamingResponse(lines, media_type="text/event-stream")
+        turns = await unless_left(request, _drain(events))
+        return JSONResponse(ChatCompletion.of(turns, service.model).model_dump())
 
 
-async def unless_left(request: Request, work: Coroutine[None, None, Result]) -> Result:
-    """Do `work` for a client who waits; if the client leaves, the work is cancelled.
-
-    Raises:
-        ClientDisconnect: the client left; there is nobody to answer.
-    """
-    working = asyncio.create_task(work)
-    leaving = asyncio.create_task(_wait_until_left(request))
-    try:
-        await asyncio.wait({working, leaving}, return_when=asyncio.FIRST_COMPLETED)
-        if working.done():
-            return working.result()
-        raise ClientDisconnect
-    finally:
-        leaving.cancel()
-        working.cancel()
-        await asyncio.wait({working, leaving})
-
-
-async def _wait_until_left(request: Request) -> None:
-    while (await request.receive())["type"] != "http.disconnect":
-        pass
-
-
-async def _drain(events: Events) -> Turn:
+async def _drain(events: Events) -> list[Turn]:
+    """Return the answers by their numbers, once all are finished."""
+    turns: dict[int, Turn] = {}
     async with aclosing(events):
-        async for event in events:
+        async for number, event in events:
             if isinstance(event, TurnFinished):
-                return event.turn
-    raise AssertionError("a turn ends in TurnFinished or in an error")
+                turns[number] = event.turn
+    return [turns[number] for number in sorted(turns)]
 
 
-def _completion(turn: Turn, model: str) -> ChatCompletion:
-    choice = Choice(
-        message=AnswerMessage(content=turn.answer.content),
-        finish_reason=FINISH_REASONS[turn.finish_reason],
-    )
-    return ChatCompletion(
-        id=f"chatcmpl-{turn.answer_id}",
-        created=int(time.time()),
-        model=model,
-        choices=[choice],
-        usage=WireUsage.of(turn.usage),
-    )
-
-
-async def _begin(events: Events) -> list[TurnEvent]:
-    """Return the events up to the first sign of an answer.
+async def _begin(events: Events, num_answers: int) -> list[Numbered]:
+    """Return the events up to a first sign of every answer.
 
     Until then nothing has been sent, so a full queue or a question that is too long still becomes
     a status code.
     """
-    first: list[TurnEvent] = []
+    first: list[Numbered] = []
+    begun: set[int] = set()
     try:
-        async for event in events:
-            first.append(event)
+        async for number, event in events:
+            first.append((number, event))
             if not isinstance(event, TurnStarted):
+                begun.add(number)
+            if len(begun) == num_answers:
                 break
     except BaseException:
         await events.aclose()
@@ -157,56 +98,27 @@ async def _begin(events: Events) -> list[TurnEvent]:
     return first
 
 
-async def _stream(chunks: "_Chunks", first: list[TurnEvent], events: Events) -> AsyncIterator[str]:
+def _find_first_id(events: list[Numbered]) -> str:
+    return next(
+        event.answer_id
+        for number, event in events
+        if number == 0 and isinstance(event, TurnStarted)
+    )
+
+
+async def _stream(
+    chunks: Chunks, first: list[Numbered], events: Events, *, has_usage: bool
+) -> AsyncIterator[str]:
     # Closed by the server when the client leaves, which closes the turn and cancels the answer.
     async with aclosing(events):
-        for event in first:
-            for chunk in chunks.of(event):
-                yield chunk
+        for number, event in first:
+            yield chunks.of(number, event)
         try:
-            async for event in events:
-                for chunk in chunks.of(event):
-                    yield chunk
+            async for number, event in events:
+                yield chunks.of(number, event)
         except PalaverError as error:
             yield f"data: {json.dumps(body_of(error))}\n\n"
             return
+    if has_usage:
+        yield chunks.usage()
     yield "data: [DONE]\n\n"
-
-
-class _Chunks:
-    """Turns the events of a turn into the lines of a stream."""
-
-    def __init__(self, model: str, *, has_usage: bool):
-        self._model = model
-        self._has_usage = has_usage
-        self._created = int(time.time())
-        self._id = ""
-
-    def of(self, event: TurnEvent) -> list[str]:
-        """Return the lines for `event`."""
-        match event:
-            case TurnStarted(answer_id=answer_id):
-                self._id = f"chatcmpl-{answer_id}"
-                return [self._delta(Delta(role="assistant", content=""))]
-            case Waiting(position):
-                return [f": waiting, position {position}\n\n"]
-            case Answering():
-                return []
-            case TextDelta(text):
-                return [self._delta(Delta(content=text))]
-            case TurnFinished(turn):
-                lines = [self._delta(Delta(), finish_reason=turn.finish_reason)]
-                if self._has_usage:
-                    lines.append(self._chunk([], usage=WireUsage.of(turn.usage)))
-                return lines
-
-    def _delta(self, delta: Delta, finish_reason: FinishReason | None = None) -> str:
-        reason = FINISH_REASONS[finish_reason] if finish_reason else None
-        return self._chunk([ChunkChoice(delta=delta, finish_reason=reason)])
-
-    def _chunk(self, choices: list[ChunkChoice], usage: WireUsage | None = None) -> str:
-        chunk = ChatCompletionChunk(
-            id=self._id, created=self._created, model=self._model, choices=choices, usage=usage
-        )
-        absent = {"usage"} if usage is None else set()
-        return f"data: {chunk.model_dump_json(exclude=absent)}\n\n"

@@ -1,19 +1,51 @@
 """GET /health: what is really in use, and how the parts are doing."""
 
+from collections.abc import Callable, Mapping
+from typing import Any, Literal
+
 from fastapi import APIRouter, Response
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, ConfigDict
 from starlette.concurrency import run_in_threadpool
 
 from webapp.service import ChatService
 
 
-def router(service: ChatService) -> APIRouter:
-    """Return the health route; 503 when the database can't be written or the engine stopped."""
+class Health(BaseModel):
+    """How the parts are doing. `uncovered_categories` are those that no active moderator looks
+    for: /v1/moderations gives them a score of 0."""
+
+    model_config = ConfigDict(extra="allow")
+
+    status: Literal["ok", "degraded"]
+    model: str
+    provider: str
+    context_length: int
+    engine: dict[str, Any]
+    moderators: list[dict[str, Any]]
+    uncovered_categories: list[str]
+    policy_version: str
+    storage: dict[str, Any]
+    sync: dict[str, Any]
+
+
+def router(service: ChatService, read_sync: Callable[[], Mapping[str, object]]) -> APIRouter:
+    """Return the health route; 503 when the database can't be written or the engine stopped.
+
+    `read_sync` tells whether the chats are in step with where they are copied to.
+    """
     routes = APIRouter(tags=["health"])
 
-    @routes.get("/health")
-    async def health(response: Response) -> dict[str, object]:
-        report = await run_in_threadpool(service.health)
-        response.status_code = 200 if report["status"] == "ok" else 503
-        return dict(report)
+    @routes.get(
+        "/health",
+        response_model=Health,
+        responses={503: {"model": Health, "description": "A part has failed."}},
+    )
+    async def health() -> Response:
+        """Say what is in use and how it does."""
+        # Where the copies are is nobody's business but the operator's.
+        sync = {name: value for name, value in read_sync().items() if name != "target"}
+        report = {**await run_in_threadpool(service.health), "sync": sync}
+        return JSONResponse(report, status_code=200 if report["status"] == "ok" else 503)
 
     return routes

@@ -1,34 +1,56 @@
-"""The wire format of /v1/chat/completions and /v1/models, as pydantic models."""
+"""What clients send to /v1/chat/completions, as pydantic models that check it."""
 
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StrictBool
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from chat.errors import InvalidRequest, NotFound
-from chat.types import FinishReason, GenerationConfig, Message, Role, Usage
+from chat.types import GenerationConfig, Message, Role
 
 WireRole = Literal["system", "developer", "user", "assistant"]
-WireFinishReason = Literal["stop", "length", "content_filter"]
 
 MOST_TOKENS = 1_000_000
-FINISH_REASONS: dict[FinishReason, WireFinishReason] = {
-    "stop": "stop",
-    "length": "length",
-    "content_filter": "content_filter",
-    "cancelled": "stop",
-    "error": "stop",
+MOST_ANSWERS = 8
+
+
+def _read_whole(value: object) -> object:
+    # To JSON 2.0 is a whole number like 2, and some clients write it so.
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+Whole = Annotated[int, BeforeValidator(_read_whole)]
+NonEmpty = Annotated[str, Field(min_length=1)]
+# Clients send zeros and empty objects for what they don't use; that is fine, a wish isn't.
+UNSUPPORTED = {
+    "frequency_penalty": "this model knows repetition_penalty",
+    "presence_penalty": "this model knows repetition_penalty",
+    "logit_bias": "this server can't shift single tokens",
+    "logprobs": "this server doesn't give them",
+    "top_logprobs": "this server doesn't give them",
+    "tools": "this model can't call tools",
+    "functions": "this model can't call functions",
+    "audio": "this model writes text alone",
+    "web_search_options": "this model can't search",
 }
 
 
-class TextPart(BaseModel):
+class WireModel(BaseModel):
+    """A part of a request. Types are taken at their word; unknown fields are ignored, as clients
+    send ever new ones."""
+
+    model_config = ConfigDict(strict=True, extra="ignore")
+
+
+class TextPart(WireModel):
     """A part of a message; only text can be read."""
 
     type: Literal["text"]
     text: str
 
 
-class WireMessage(BaseModel):
+class WireMessage(WireModel):
     """A message as clients send it."""
 
     role: WireRole
@@ -42,66 +64,74 @@ class WireMessage(BaseModel):
         return Message(role, text)
 
 
-class StreamOptions(BaseModel):
+class StreamOptions(WireModel):
     """What a stream should carry besides the text."""
 
-    include_usage: StrictBool = False
+    include_usage: bool | None = None
 
 
-class ResponseFormat(BaseModel):
+class ResponseFormat(WireModel):
     """The form of the answer; only text can be promised."""
 
-    type: str = "text"
+    type: Literal["text"] = "text"
 
 
-class ChatCompletionRequest(BaseModel):
-    """The body of POST /v1/chat/completions. Unknown fields are ignored, as OpenAI's clients
-    send ever new ones; fields that would change the answer and can't be honoured are refused."""
+def _unsupported(nothing: object) -> Any:
+    """Return a field that may be left out, or say `nothing`."""
+    allowed: list[Any] = [{"const": nothing}, *([] if nothing is None else [{"type": "null"}])]
+    return Field(
+        None, description="can't be honoured: leave it out", json_schema_extra={"anyOf": allowed}
+    )
 
-    model_config = ConfigDict(extra="ignore")
+
+class ChatCompletionRequest(WireModel):
+    """The body of POST /v1/chat/completions.
+
+    Fields that would change the answer and can't be honoured are refused.
+    """
 
     messages: list[WireMessage] = Field(min_length=1, max_length=2000)
     model: str | None = None
-    stream: bool = False
+    stream: bool | None = None
     stream_options: StreamOptions | None = None
-    max_tokens: int | None = None
-    max_completion_tokens: int | None = None
-    temperature: float | None = None
-    top_p: float | None = None
-    top_k: int | None = None
-    min_p: float | None = None
-    repetition_penalty: float | None = None
-    seed: int | None = None
-    stop: str | list[str] | None = None
-    n: int | None = None
-    tools: list[object] | None = None
+    n: Whole | None = Field(None, ge=1, le=MOST_ANSWERS)
+    max_tokens: Whole | None = Field(None, ge=1, le=MOST_TOKENS)
+    max_completion_tokens: Whole | None = Field(None, ge=1, le=MOST_TOKENS)
+    temperature: float | None = Field(None, ge=0, le=2)
+    top_p: float | None = Field(None, ge=0, le=1)
+    top_k: Whole | None = Field(None, ge=0, le=1_000_000)
+    min_p: float | None = Field(None, ge=0, le=1)
+    repetition_penalty: float | None = Field(None, ge=0.1, le=10)
+    seed: Whole | None = Field(None, ge=-(2**63), le=2**64 - 1)
+    stop: NonEmpty | Annotated[list[NonEmpty], Field(max_length=4)] | None = None
     response_format: ResponseFormat | None = None
-    logprobs: bool | None = None
+    user: str | None = Field(None, description="accepted, and not used")
+    frequency_penalty: float | None = _unsupported(0)
+    presence_penalty: float | None = _unsupported(0)
+    logit_bias: dict[str, Any] | None = _unsupported({})
+    logprobs: bool | None = _unsupported(False)
+    top_logprobs: Whole | None = _unsupported(0)
+    tools: list[Any] | None = _unsupported([])
+    functions: list[Any] | None = _unsupported([])
+    audio: dict[str, Any] | None = _unsupported(None)
+    web_search_options: dict[str, Any] | None = _unsupported(None)
 
     def check_supported(self, model: str) -> None:
         """Refuse what would silently be answered otherwise than asked.
 
         Raises:
             NotFound: another model.
-            InvalidRequest: several answers, tools, or another format than text.
+            InvalidRequest: a field of `UNSUPPORTED` asks for something.
         """
-        if self.model and self.model != model:
-            raise NotFound(
-                f"There is no model {self.model[:60]!r}; this server has {model!r}.",
-                param="model",
-                code="model_not_found",
-            )
-        if self.n not in (None, 1):
-            raise InvalidRequest("n has to be 1: this server gives one answer.", param="n")
-        if self.logprobs:
-            raise InvalidRequest("logprobs can't be given; leave it out.", param="logprobs")
-        if self.tools:
-            raise InvalidRequest("This model can't call tools; leave tools out.", param="tools")
-        if self.response_format and self.response_format.type != "text":
-            raise InvalidRequest(
-                f"response_format is {self.response_format.type!r}; allowed is 'text'.",
-                param="response_format",
-            )
+        check_model(self.model, model)
+        for name, reason in UNSUPPORTED.items():
+            value = getattr(self, name)
+            if value or (value is not None and name in ("audio", "web_search_options")):
+                raise InvalidRequest(
+                    f"{name} isn't supported: {reason}. Leave it out.",
+                    param=name,
+                    code="unsupported_parameter",
+                )
 
     def to_config(self, default: GenerationConfig) -> GenerationConfig:
         """Return the sampling settings: `default`, but for what the client names.
@@ -110,8 +140,9 @@ class ChatCompletionRequest(BaseModel):
             InvalidRequest: a value lies outside what is allowed.
         """
         stop = [self.stop] if isinstance(self.stop, str) else self.stop
-        given = {
-            "max_new_tokens": self._max_tokens(),
+        newer = self.max_completion_tokens
+        given: Mapping[str, Any] = {
+            "max_new_tokens": self.max_tokens if newer is None else newer,
             "temperature": self.temperature,
             "top_p": self.top_p,
             "top_k": self.top_k,
@@ -120,99 +151,18 @@ class ChatCompletionRequest(BaseModel):
             "seed": self.seed,
             "stop": None if stop is None else tuple(stop),
         }
-        return replace(default, **{k: v for k, v in given.items() if v is not None})  # type: ignore[arg-type]
-
-    def _max_tokens(self) -> int | None:
-        newer = self.max_completion_tokens
-        name = "max_tokens" if newer is None else "max_completion_tokens"
-        wanted = self.max_tokens if newer is None else newer
-        if wanted is not None and not 1 <= wanted <= MOST_TOKENS:
-            raise InvalidRequest(
-                f"{name} lies outside what is allowed: 1 to {MOST_TOKENS:,}.", param=name
-            )
-        return wanted
+        return replace(default, **{k: v for k, v in given.items() if v is not None})
 
 
-class WireUsage(BaseModel):
-    """Tokens read and written."""
+def check_model(asked: str | None, model: str) -> None:
+    """Refuse a question for another model than `model`.
 
-    prompt_tokens: int
-    completion_tokens: int
-    total_tokens: int
-
-    @classmethod
-    def of(cls, usage: Usage) -> "WireUsage":
-        """Return `usage` with its sum."""
-        return cls(
-            prompt_tokens=usage.prompt_tokens,
-            completion_tokens=usage.completion_tokens,
-            total_tokens=usage.prompt_tokens + usage.completion_tokens,
+    Raises:
+        NotFound: it is for another one.
+    """
+    if asked and asked != model:
+        raise NotFound(
+            f"There is no model {asked[:60]!r}; this server has {model!r}.",
+            param="model",
+            code="model_not_found",
         )
-
-
-class AnswerMessage(BaseModel):
-    """The answer."""
-
-    role: Literal["assistant"] = "assistant"
-    content: str
-
-
-class Choice(BaseModel):
-    """The one answer of a completion."""
-
-    index: int = 0
-    message: AnswerMessage
-    finish_reason: WireFinishReason
-
-
-class ChatCompletion(BaseModel):
-    """The body of an answer that isn't streamed."""
-
-    id: str
-    object: Literal["chat.completion"] = "chat.completion"
-    created: int
-    model: str
-    choices: list[Choice]
-    usage: WireUsage
-
-
-class Delta(BaseModel):
-    """What a chunk adds to the answer."""
-
-    role: Literal["assistant"] | None = None
-    content: str | None = None
-
-
-class ChunkChoice(BaseModel):
-    """A chunk's part of the one answer."""
-
-    index: int = 0
-    delta: Delta
-    finish_reason: WireFinishReason | None = None
-
-
-class ChatCompletionChunk(BaseModel):
-    """One event of a streamed answer."""
-
-    id: str
-    object: Literal["chat.completion.chunk"] = "chat.completion.chunk"
-    created: int
-    model: str
-    choices: list[ChunkChoice]
-    usage: WireUsage | None = None
-
-
-class Model(BaseModel):
-    """A model that can be asked."""
-
-    id: str
-    object: Literal["model"] = "model"
-    created: int
-    owned_by: str = "palaver"
-
-
-class ModelList(BaseModel):
-    """The body of GET /v1/models."""
-
-    object: Literal["list"] = "list"
-    data: list[Model]

@@ -1,5 +1,6 @@
 """The people's door: the page, made with Gradio and mounted on the application."""
 
 from webapp.ui.page import mount
+from webapp.ui.screen import Site
 
-__all__ = ["mount"]
+__all__ = ["Site", "mount"]

@@ -1,118 +1,277 @@
 """What happens on each event of the page: translation, and nothing else."""
 
+import time
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
+from dataclasses import replace
 from typing import Any
 
 import gradio as gr
 
 from chat.errors import NotFound, PalaverError
 from chat.text import clean_text
-from chat.types import GenerationConfig
+from chat.types import GenerationConfig, Rating
+from webapp.archive import Archive
+from webapp.personas import configure
 from webapp.service import ChatService
 from webapp.turn import Answering, ChatRequest, TextDelta, TurnFinished, TurnStarted, Waiting
 from webapp.ui import view
+from webapp.ui.actions import Action, Asked, read_action, read_asked
+from webapp.ui.parts import Parts
+from webapp.ui.screen import Reader, Screen, Update
+from webapp.ui.thread import Live
 
-THINKING = "…"
-Updates = AsyncGenerator[tuple[Any, ...], None]
+# An answer is shown anew at most this often: a reader sees no difference, a server does.
+FRAME_S = 0.04
+Updates = AsyncGenerator[Update, None]
 
 
 class Desk:
     """The handlers. Each checks for itself who is asking: a client can call any of them."""
 
-    def __init__(self, service: ChatService, config: GenerationConfig):
+    def __init__(
+        self,
+        service: ChatService,
+        archive: Archive,
+        screen: Screen,
+        parts: Parts,
+        config: GenerationConfig,
+    ):
+        """Answer by `service`, with `config` where neither reader nor persona says otherwise."""
         self._service = service
+        self._archive = archive
+        self._screen = screen
+        self._parts = parts
         self._config = config
 
-    async def open(self, conversation_id: str, request: gr.Request) -> tuple[Any, ...]:
-        """Show the chat that the address names, or a new one."""
-        owner_id = _visitor(request)
-        conversation_id = clean_text(conversation_id or "")
-        try:
-            history = []
-            if conversation_id:
-                history = await self._service.read_conversation(owner_id, conversation_id)
-            chats = await self._chats(owner_id, conversation_id)
-            return view.bubbles(history), conversation_id, chats, ""
-        except NotFound:
-            note = "That chat isn't here (any more). This is a new one."
-            return [], "none", await self._chats(owner_id, ""), note
-        except PalaverError as error:
-            return [], conversation_id, gr.skip(), str(error)
+    async def greet(self, request: gr.Request) -> Update:
+        """Write what depends on the reader's language alone."""
+        return self._screen.fixed(self._screen.read_reader(request).words)
 
-    async def ask(self, text: str, conversation_id: str, request: gr.Request) -> Updates:
-        """Answer a question, showing each piece of the answer as it is released."""
-        owner_id = _visitor(request)
-        text, conversation_id = clean_text(text or ""), clean_text(conversation_id or "")
-        if not text.strip():
-            yield _ready(), gr.skip(), gr.skip(), gr.skip(), gr.skip()
-            return
-        earlier: Any = gr.skip()
+    async def open(self, address: str, request: gr.Request) -> Update:
+        """Show the chat that the address names, or a new one."""
+        reader = self._screen.read_reader(request)
+        asked = clean_text(address or "")
         try:
-            async with aclosing(self._answer(owner_id, text, conversation_id, request)) as states:
-                async for earlier, line, answer, *rest in states:
-                    exchange = [view.bubble("user", text), view.bubble("assistant", answer)]
-                    yield line, [*earlier, *exchange], *rest
+            if asked in ("", "temporary"):
+                return await self._screen.new_chat(reader, temporary=bool(asked))
+            thread = await self._archive.read(reader.identity.id, asked)
+            return await self._screen.chat(reader, thread)
+        except NotFound:
+            update = await self._screen.new_chat(reader, temporary=False)
+            return {
+                **update,
+                self._parts.address: "none",
+                self._parts.note: view.note(reader.words("chat_gone")),
+            }
+        except PalaverError as error:
+            return {self._parts.note: view.note(str(error)), self._parts.live: ""}
+
+    async def choose_persona(self, persona_id: str, address: str, request: gr.Request) -> Update:
+        """Take over a persona's settings, and show what it begins with."""
+        reader = self._screen.read_reader(request)
+        parts = self._parts
+        try:
+            persona = await self._screen.find_persona(persona_id)
+            config = configure(persona, self._config) if persona else self._config
+        except PalaverError as error:
+            return {parts.note: view.note(str(error))}
+        update = {**self._screen.config(config), parts.note: ""}
+        temporary = clean_text(address or "") == "temporary"
+        return {**update, **self._screen.welcome(reader, persona, temporary=temporary)}
+
+    async def search(self, text: str, address: str, request: gr.Request) -> Update:
+        """List the chats in which something was said."""
+        reader = self._screen.read_reader(request)
+        try:
+            found = await self._archive.list(reader.identity.id, search=(text or "")[:200])
+        except PalaverError as error:
+            return {self._parts.note: view.note(str(error))}
+        is_search = bool((text or "").strip())
+        chats = view.chat_list(found, address or "", reader.words, is_search=is_search)
+        return {self._parts.chats: chats}
+
+    async def ask(
+        self,
+        asked: str,
+        temperature: float,
+        top_p: float,
+        max_new_tokens: float,
+        seed: float | None,
+        instructions: str,
+        consent: str,
+        request: gr.Request,
+    ) -> Updates:
+        """Answer a question, showing each piece of the answer as it is released."""
+        reader = self._screen.read_reader(request)
+        parts = self._parts
+        wanted = Asked()
+        last: Update = {}
+        try:
+            wanted = read_asked(asked)
+            if not wanted.is_anything:
+                yield {parts.question: _ready()}
+                return
+            config = replace(
+                self._config,
+                temperature=float(temperature),
+                top_p=float(top_p),
+                max_new_tokens=min(int(max_new_tokens), self._config.max_new_tokens),
+                seed=None if seed is None else int(seed),
+            )
+            chat = ChatRequest(
+                owner_id=reader.identity.id,
+                text=wanted.text,
+                config=config,
+                conversation_id=wanted.conversation_id or None,
+                locale=reader.locale,
+                persona=wanted.persona,
+                instructions=instructions or "",
+                replaces=wanted.replaces or None,
+                regenerates=wanted.regenerates or None,
+                is_temporary=wanted.is_temporary,
+                training_consent=None if wanted.conversation_id else consent == "yes",
+            )
+            async with aclosing(self._answer(reader, chat)) as states:
+                async for last in states:
+                    yield last
         except PalaverError as error:
             # Nothing is lost: what was typed goes back to where it can be sent again.
-            yield _ready(text), earlier, gr.skip(), gr.skip(), str(error)
+            yield {
+                **last,
+                parts.question: _ready(wanted.text or None),
+                parts.live: "",
+                parts.note: view.note(str(error)),
+            }
 
-    async def ask_starter(self, request: gr.Request, event: gr.SelectData) -> Updates:
-        """Begin a new chat with one of the starters."""
-        text = event.value["text"] if isinstance(event.value, dict) else str(event.value)
-        async with aclosing(self.ask(text, "", request)) as updates:
-            async for update in updates:
-                yield update
-
-    async def stop(self, conversation_id: str, request: gr.Request) -> tuple[Any, ...]:
+    async def stop(self, address: str, request: gr.Request) -> Update:
         """Show the chat as it is stored after a stop: the answer so far, marked as stopped."""
-        await self._service.settle(conversation_id)
-        return (_ready(), *await self.open(conversation_id, request))
+        await self._service.settle(clean_text(address or ""))
+        return {self._parts.question: _ready(), **await self.open(address, request)}
 
-    async def _answer(
-        self, owner_id: str, text: str, conversation_id: str, request: gr.Request
-    ) -> Updates:
-        """Yield what was said before, the line, the answer so far, the address, chats and note.
+    async def consent(self, choice: str, address: str, request: gr.Request) -> Update:
+        """Remember whether this chat (or, in a new one, the chats to come) may train a model."""
+        reader = self._screen.read_reader(request)
+        conversation_id = clean_text(address or "")
+        is_new = conversation_id in ("", "temporary")
+        try:
+            await self._archive.consent(
+                reader.identity.id, choice == "yes", None if is_new else conversation_id
+            )
+        except PalaverError as error:
+            return {self._parts.note: view.note(str(error))}
+        key = "consent_given" if choice == "yes" else "consent_withdrawn"
+        return {self._parts.note: view.note(reader.words(key))}
 
-        Each state is whole but for the chats, which come with the last one: of states that follow
-        one another too fast the page shows only the later.
+    async def act(self, acted: str, address: str, request: gr.Request) -> Update:
+        """Do what a button beside a message or a chat asks for."""
+        reader = self._screen.read_reader(request)
+        try:
+            action = read_action(acted)
+            return await self._act(reader, action, clean_text(address or ""))
+        except NotFound:
+            return {self._parts.note: view.note(reader.words("gone"))}
+        except PalaverError as error:
+            return {self._parts.note: view.note(str(error))}
+
+    async def _act(self, reader: Reader, action: Action, address: str) -> Update:
+        owner_id, parts = reader.identity.id, self._parts
+        match action.do:
+            case "version":
+                thread = await self._archive.show_version(owner_id, address, action.id)
+                return await self._screen.chat(reader, thread)
+            case "rate" | "reasons":
+                return await self._rate(reader, action, address)
+            case "rename":
+                await self._archive.rename(owner_id, action.id, action.text)
+                return {parts.chats: await self._screen.chats(reader, address)}
+            case "delete":
+                await self._service.delete_conversation(owner_id, action.id)
+                if action.id == address:
+                    update = await self._screen.new_chat(reader, temporary=False)
+                    return {
+                        **update,
+                        parts.address: "none",
+                        parts.note: view.note(reader.words("deleted")),
+                    }
+                chats = await self._screen.chats(reader, address)
+                return {parts.chats: chats, parts.note: view.note(reader.words("deleted"))}
+            case "more":
+                return {parts.chats: await self._screen.chats(reader, address, limit=action.count)}
+            case "forget":
+                await self._archive.forget(owner_id)
+                update = await self._screen.new_chat(reader, temporary=False)
+                return {
+                    **update,
+                    parts.address: "none",
+                    parts.note: view.note(reader.words("forgotten")),
+                }
+
+    async def _rate(self, reader: Reader, action: Action, address: str) -> Update:
+        """Set a thumb, take it back when it is there already, or say why it is there."""
+        owner_id = reader.identity.id
+        thread = await self._archive.read(owner_id, address)
+        rating = next((m.rating for m in thread.messages if m.stored.id == action.id), None)
+        is_open = False
+        if action.do == "rate" and rating is not None and rating.value == action.value:
+            await self._archive.withdraw_rating(owner_id, address, action.id, owner_id)
+        else:
+            is_open = action.do == "rate"
+            rating = Rating(action.id, owner_id, action.value, action.tags, action.text)
+            await self._archive.rate(owner_id, address, rating)
+        thread = await self._archive.read(owner_id, address)
+        opened = action.id if is_open else ""
+        return {
+            self._parts.thread: reader.view.thread(thread.messages, opened),
+            self._parts.note: view.note(reader.words("thanks")) if action.do == "reasons" else "",
+        }
+
+    async def _answer(self, reader: Reader, chat: ChatRequest) -> Updates:
+        """Yield the page's states from the question to the finished answer.
+
+        Each state is whole but for the list of chats, which comes with the last one: of states
+        that follow one another too fast the page shows only the later.
         """
-        asked = ChatRequest(
-            owner_id=owner_id,
-            text=text,
-            conversation_id=conversation_id or None,
-            config=self._config,
-            locale=request.headers.get("accept-language", ""),
-        )
-        earlier: list[view.Bubble] = []
-        answer, note = "", ""
-        async with aclosing(self._service.reply(asked)) as events:
+        parts = self._parts
+        state: Update = {parts.question: _busy(), parts.note: ""}
+        live = Live(chat.text)
+        shown_s = 0.0
+        async with aclosing(self._service.reply(chat)) as events:
             async for event in events:
                 match event:
                     case TurnStarted():
-                        earlier = view.bubbles(event.history)
-                        conversation_id = event.conversation_id
-                    case Waiting(position):
-                        note = view.waiting_note(position)
+                        live = Live(event.question)
+                        state[parts.thread] = reader.view.thread(event.history)
+                        state[parts.address] = event.conversation_id
+                        state[parts.persona] = gr.Radio(visible=False)
+                        state[parts.header] = await self._screen.header(
+                            reader, chat.persona, event.conversation_id
+                        )
+                    case Waiting(position, wait_s):
+                        note = view.waiting_note(position, wait_s, reader.words)
+                        state[parts.note] = view.note(note)
                     case Answering():
-                        note = ""
-                    case TextDelta(delta):
-                        answer += delta
+                        state[parts.note] = ""
+                    case TextDelta(delta, tokens_per_s):
+                        live = replace(live, answer=live.answer + delta, tokens_per_s=tokens_per_s)
+                        if time.monotonic() - shown_s < FRAME_S:
+                            continue
                     case TurnFinished(turn):
-                        chats = await self._chats(owner_id, conversation_id)
-                        note = view.turn_note(turn, self._service.context_length)
-                        yield earlier, _ready(), turn.answer.content, conversation_id, chats, note
+                        conversation_id = turn.conversation_id
+                        thread = await self._archive.read(reader.identity.id, conversation_id)
+                        note = view.turn_note(turn, self._service.context_length, reader.words)
+                        yield {
+                            **state,
+                            parts.question: _ready(),
+                            parts.thread: reader.view.thread(thread.messages),
+                            parts.live: "",
+                            parts.chats: await self._screen.chats(reader, conversation_id),
+                            parts.note: view.note(note),
+                        }
                         return
-                yield earlier, _busy(), answer or THINKING, conversation_id, gr.skip(), note
-
-    async def _chats(self, owner_id: str, current: str) -> str:
-        conversations = await self._service.list_conversations(owner_id, limit=100)
-        return view.conversation_links(conversations, current)
-
-
-def _visitor(request: gr.Request) -> str:
-    """Return who is asking: the signed cookie's word, never the page's."""
-    return str(request.request.state.visitor_id)
+                state[parts.live] = reader.view.live(live)
+                shown_s = time.monotonic()
+                yield dict(state)
 
 
 def _busy() -> Any:

@@ -1,56 +1,63 @@
-"""The page: its parts, and which event of theirs leads to what."""
+"""The page: which event of its parts leads to what."""
 
-from dataclasses import dataclass, replace
+import warnings
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 from fastapi import FastAPI
 
+from webapp.archive import Archive
+from webapp.personas import Personas
 from webapp.service import ChatService
 from webapp.settings import Settings
-from webapp.ui import view
+from webapp.ui.admin import add_admin_page
 from webapp.ui.desk import Desk
+from webapp.ui.language import catalogue
+from webapp.ui.parts import Parts, lay_out
+from webapp.ui.screen import Screen, Site
 
 FOLDER = Path(__file__).parent
-LONGEST_QUESTION = 100_000
 MOST_EVENTS = 10_000
-STARTERS = (
-    "What is the capital of France?",
-    "Tell me a short story about a fox.",
-    "What is 12 plus 7?",
-    "Who are you?",
-)
-GREETING = """# What shall we talk about?
-
-Palaver is a small language model that runs right here. It knows little, and can be wrong."""
-PRIVACY = (
-    "Questions, answers and the moderators' verdicts are stored on this server: for you to find "
-    "them again, and for its operator to train a better model. Nothing is sent elsewhere."
-)
 # The address is the only place that says which chat is open; see page.js.
-READ_ADDRESS = "() => [palaver.conversation()]"
+READ_ADDRESS = "() => [palaver.address()]"
+WITH_ADDRESS = "(value) => [value, palaver.address()]"
 TAKE_QUESTION = "(text) => palaver.take(text)"
-ASK_WITH_ADDRESS = "(text) => [text, palaver.conversation()]"
+READ_ASKED = "(_, ...settings) => [palaver.asked, ...settings]"
+READ_ACTED = "() => [palaver.acted, palaver.address()]"
 
 
-def mount(app: FastAPI, service: ChatService, settings: Settings) -> None:
+def mount(
+    app: FastAPI,
+    service: ChatService,
+    archive: Archive,
+    personas: Personas,
+    settings: Settings,
+    site: Site,
+) -> None:
     """Put the page at the root of `app`, behind the routes that it already has."""
-    page = build(service, settings)
+    i18n = gr.I18n(**catalogue())
+    page = build(service, archive, personas, settings, site, i18n)
     # The style reads best as a file of its own, the script has to run before the page does.
     script = (FOLDER / "page.js").read_text(encoding="utf-8")
-    gr.mount_gradio_app(
-        app,
-        page,
-        path="/",
-        footer_links=[],
-        show_error=False,
-        ssr_mode=False,
-        theme=_theme(),
-        css_paths=FOLDER / "style.css",
-        head=f'<meta name="color-scheme" content="light dark"><script>{script}</script>',
-        favicon_path=str(FOLDER / "icon.svg"),
-    )
+    with warnings.catch_warnings():
+        # With more than one page, Gradio complains even though it is told not to render on the
+        # server.
+        warnings.filterwarnings("ignore", message="SSR mode is not supported")
+        gr.mount_gradio_app(
+            app,
+            page,
+            path="/",
+            footer_links=[],
+            show_error=False,
+            ssr_mode=False,
+            i18n=i18n,
+            theme=_theme(),
+            css_paths=[FOLDER / name for name in ("style.css", "code.css", "admin.css")],
+            head=f'<meta name="color-scheme" content="light dark"><script>{script}</script>',
+            favicon_path=str(FOLDER / "icon.svg"),
+        )
 
 
 def _theme() -> gr.themes.Base:
@@ -63,92 +70,84 @@ def _theme() -> gr.themes.Base:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Parts:
-    """The components that events read and change."""
-
-    question: gr.Textbox
-    chatbot: gr.Chatbot
-    address: gr.Textbox
-    chats: gr.HTML
-    note: gr.Markdown
-    asked: gr.Textbox
-    open_chat: gr.Button
-
-
-def build(service: ChatService, settings: Settings) -> gr.Blocks:
-    """Return the page: the list of earlier chats, the conversation, and the line to ask in."""
-    config = replace(service.default_config, max_new_tokens=settings.max_new_tokens)
+def build(
+    service: ChatService,
+    archive: Archive,
+    personas: Personas,
+    settings: Settings,
+    site: Site,
+    i18n: gr.I18n,
+) -> gr.Blocks:
+    """Return the page, and the administrator's behind it."""
+    most_tokens = min(settings.max_new_tokens, service.context_length)
+    config = replace(service.default_config, max_new_tokens=most_tokens)
     with gr.Blocks(title="Palaver", fill_height=True, analytics_enabled=False) as page:
-        parts = _lay_out(service)
-        _connect(page, parts, Desk(service, config))
+        parts = lay_out(i18n, config, most_tokens=most_tokens)
+        screen = Screen(service, archive, personas, parts, config, site)
+        _connect(page, parts, Desk(service, archive, screen, parts, config))
+    add_admin_page(page, personas)
     page.queue(max_size=MOST_EVENTS, default_concurrency_limit=64)
     return page
 
 
-def _lay_out(service: ChatService) -> _Parts:
-    with gr.Sidebar(open=True, width=280, elem_id="sidebar"):
-        gr.HTML('<a class="brand" href="?">Palaver</a><a class="new" href="?">New chat</a>')
-        chats = gr.HTML(elem_id="chats")
-        gr.HTML(f'<p class="privacy">{PRIVACY}</p>')
-    gr.HTML(view.header(service.model, service.provider), elem_id="header")
-    return _Parts(
-        chats=chats,
-        chatbot=_make_chatbot(),
-        note=gr.Markdown(elem_id="note"),
-        question=_make_question(),
-        address=gr.Textbox(visible="hidden", elem_id="address"),
-        asked=gr.Textbox(visible="hidden", elem_id="asked"),
-        open_chat=gr.Button(visible="hidden", elem_id="open-chat"),
-    )
-
-
-def _make_chatbot() -> gr.Chatbot:
-    return gr.Chatbot(
-        elem_id="chat",
-        show_label=False,
-        label="Conversation",
-        scale=1,
-        height=None,
-        layout="bubble",
-        placeholder=GREETING,
-        examples=[{"text": text} for text in STARTERS],
-        buttons=["copy"],
-        feedback_options=None,
-        allow_tags=False,
-        latex_delimiters=[],
-        group_consecutive_messages=False,
-    )
-
-
-def _make_question() -> gr.Textbox:
-    return gr.Textbox(
-        elem_id="question",
-        show_label=False,
-        label="Your question",
-        placeholder="Ask anything",
-        lines=1,
-        max_lines=8,
-        max_length=LONGEST_QUESTION,
-        submit_btn=True,
-        stop_btn=False,
-        autofocus=True,
-    )
-
-
-def _connect(page: gr.Blocks, parts: _Parts, desk: Desk) -> None:
-    shown = [parts.chatbot, parts.address, parts.chats, parts.note]
-    asking: dict[str, Any] = {
-        "outputs": [parts.question, *shown],
-        # The engine has the line in which people wait, and tells them their place.
-        "concurrency_limit": None,
-        "show_progress": "hidden",
-        "api_visibility": "private",
-    }
+def _connect(page: gr.Blocks, parts: Parts, desk: Desk) -> None:
     # Answered by a plain request each. Gradio's page drops a call that joins the queue in the
     # moment in which the stream of an earlier one closes, so only answers are streamed.
     quiet: dict[str, Any] = {
         "queue": False,
+        "show_progress": "hidden",
+        "api_visibility": "private",
+    }
+    answering = _connect_asking(parts, desk, quiet)
+    parts.question.stop(None, cancels=answering, **quiet)
+    for event in answering:
+        # A cancelled event counts as a failed one.
+        event.failure(
+            desk.stop, [parts.address], [parts.question, *parts.shown], js=READ_ADDRESS, **quiet
+        )
+    # Whoever opens another chat leaves the answer that is being written.
+    parts.open_chat.click(None, cancels=answering, **quiet)
+    gr.on(
+        [page.load, parts.open_chat.click],
+        desk.open,
+        [parts.address],
+        parts.shown,
+        js=READ_ADDRESS,
+        trigger_mode="always_last",
+        **quiet,
+    )
+    parts.address.change(None, [parts.address], None, js="(id) => palaver.show(id)", **quiet)
+    page.load(desk.greet, None, parts.fixed, **quiet).then(
+        None, None, None, js="() => palaver.begin()", **quiet
+    )
+    parts.act.click(desk.act, [parts.acted, parts.address], parts.shown, js=READ_ACTED, **quiet)
+    parts.persona.input(
+        desk.choose_persona,
+        [parts.persona, parts.address],
+        [parts.thread, parts.note, *parts.settings],
+        js=WITH_ADDRESS,
+        **quiet,
+    )
+    parts.consent.input(
+        desk.consent, [parts.consent, parts.address], [parts.note], js=WITH_ADDRESS, **quiet
+    )
+    parts.search.change(
+        desk.search,
+        [parts.search, parts.address],
+        [parts.chats, parts.note],
+        js=WITH_ADDRESS,
+        trigger_mode="always_last",
+        **quiet,
+    )
+
+
+def _connect_asking(parts: Parts, desk: Desk, quiet: dict[str, Any]) -> list[Any]:
+    """Connect the two ways to ask: the line, and the buttons beside what was said."""
+    asking: dict[str, Any] = {
+        "inputs": [parts.asked, *parts.settings],
+        "outputs": parts.answered,
+        # The engine has the line in which people wait, and tells them their place.
+        "concurrency_limit": None,
         "show_progress": "hidden",
         "api_visibility": "private",
     }
@@ -157,24 +156,7 @@ def _connect(page: gr.Blocks, parts: _Parts, desk: Desk) -> None:
     taking = parts.question.submit(
         None, [parts.question], [parts.question, parts.asked], js=TAKE_QUESTION, **quiet
     )
-    answering = taking.then(desk.ask, [parts.asked, parts.address], js=ASK_WITH_ADDRESS, **asking)
-    starting = parts.chatbot.example_select(desk.ask_starter, None, **asking)
-    parts.question.stop(None, cancels=[answering, starting], **quiet)
-    for event in (answering, starting):
-        # A cancelled event counts as a failed one.
-        event.failure(
-            desk.stop, [parts.address], [parts.question, *shown], js=READ_ADDRESS, **quiet
-        )
-    parts.address.change(None, [parts.address], None, js="(id) => palaver.show(id)", **quiet)
-    page.load(None, None, None, js="() => palaver.uncover()", **quiet)
-    # Whoever opens another chat leaves the answer that is being written.
-    parts.open_chat.click(None, cancels=[answering, starting], **quiet)
-    gr.on(
-        [page.load, parts.open_chat.click],
-        desk.open,
-        [parts.address],
-        shown,
-        js=READ_ADDRESS,
-        trigger_mode="always_last",
-        **quiet,
-    )
+    return [
+        taking.then(desk.ask, **asking),
+        parts.send.click(desk.ask, js=READ_ASKED, **asking),
+    ]

@@ -1,93 +1,152 @@
-"""What the page shows, as the plain values that its components take."""
+"""What the page shows around the conversation, as HTML."""
 
 from collections.abc import Sequence
 from html import escape
-from typing import TypedDict
 
-from chat.types import Conversation, StoredMessage, Turn
+from chat.types import Conversation, Persona, Turn
+from webapp.auth import Identity
+from webapp.ui.language import Words
+from webapp.ui.thread import PROVIDERS
 
-PROVIDERS = {"CUDAExecutionProvider": "GPU", "CPUExecutionProvider": "CPU"}
-
-
-class Bubble(TypedDict):
-    """A message as the chatbot component takes it."""
-
-    role: str
-    content: str
+LISTED = 100
+MOST_LISTED = 1000
+SIGN_IN = "/oauth/huggingface/login"
 
 
-def bubble(role: str, text: str) -> Bubble:
-    """Return one message. What a person typed is shown as typed, an answer as Markdown."""
-    return Bubble(role=role, content=escape_markdown(text) if role == "user" else text)
-
-
-def bubbles(history: Sequence[StoredMessage]) -> list[Bubble]:
-    """Return a stored conversation as the chatbot shows it."""
-    return [_stored_bubble(message) for message in history]
-
-
-def _stored_bubble(stored: StoredMessage) -> Bubble:
-    text = stored.message.content
-    if stored.finish_reason == "cancelled":
-        text = stopped(text)
-    elif stored.finish_reason == "error":
-        text = f"{text}\n\n*The answer broke off here.*".strip()
-    return bubble(stored.message.role, text)
-
-
-def stopped(text: str) -> str:
-    """Return an answer that its reader stopped, saying so."""
-    return f"{text}\n\n*Stopped.*".strip()
-
-
-def escape_markdown(text: str) -> str:
-    """Return `text` so that Markdown shows every character of it as it is.
-
-    Backslash escapes of ASCII punctuation: CommonMark 0.31, section 2.4.
-    """
-    return "".join(f"\\{c}" if c in "\\`*_{}[]<>()#+-.!|~$&" else c for c in text)
-
-
-def conversation_links(conversations: Sequence[Conversation], current: str) -> str:
-    """Return the list of earlier chats as links: the address says which chat is open."""
-    if not conversations:
-        return '<p class="no-chats">Your chats will be listed here.</p>'
-    rows = "".join(_conversation_link(c, is_current=c.id == current) for c in conversations)
-    return f'<nav aria-label="Earlier chats"><ul class="chats">{rows}</ul></nav>'
-
-
-def _conversation_link(conversation: Conversation, *, is_current: bool) -> str:
-    mark = ' aria-current="page"' if is_current else ""
-    title = escape(conversation.title or "Untitled", quote=True)
-    target = escape(conversation.id, quote=True)
-    return f'<li><a href="?c={target}" title="{title}" dir="auto"{mark}>{title}</a></li>'
-
-
-def header(model: str, provider: str) -> str:
-    """Return the line that says which model answers, and on what it really runs."""
-    device = escape(PROVIDERS.get(provider, provider))
+def masthead(words: Words) -> str:
+    """Return the name of the house, and the two ways to begin."""
     return (
-        f'<div class="model"><span class="name">{escape(model)}</span>'
-        f'<span class="device" title="{escape(provider)}">{device}</span></div>'
+        '<a class="brand" href="?">Palaver</a>'
+        f'<a class="new" href="?">{escape(words("new_chat"))}</a>'
+        f'<a class="new-temporary" href="?temporary=1">{escape(words("new_temporary_chat"))}</a>'
     )
 
 
-def waiting_note(position: int) -> str:
+def your_data(words: Words) -> str:
+    """Return what is stored and for what, and how to take it along or away."""
+    return (
+        f'<details class="data"><summary>{escape(words("your_data"))}</summary>'
+        f"<p>{escape(words('privacy'))}</p><p>{escape(words('privacy_training'))}</p>"
+        f'<p><a href="/me/export" download>{escape(words("export_all"))}</a></p>'
+        f'<p><button type="button" data-do="forget">{escape(words("forget"))}</button></p>'
+        "</details>"
+    )
+
+
+def look(words: Words) -> str:
+    """Return the settings that are this browser's own; page.js keeps them."""
+    themes = "".join(
+        f'<label><input type="radio" name="theme" data-look="theme" value="{value}"> '
+        f"{escape(words('theme_' + value))}</label>"
+        for value in ("system", "light", "dark")
+    )
+    return (
+        '<fieldset class="look"><label><input type="checkbox" data-look="facts"> '
+        f"{escape(words('show_facts'))}</label></fieldset>"
+        f'<fieldset class="look"><legend>{escape(words("theme"))}</legend>{themes}</fieldset>'
+        f'<p class="keys">{escape(words("keys"))}</p>'
+    )
+
+
+def note(text: str) -> str:
+    """Return a line below the conversation."""
+    return f'<p dir="auto" role="status">{escape(text)}</p>' if text else ""
+
+
+def chat_list(
+    conversations: Sequence[Conversation], current: str, words: Words, *, is_search: bool = False
+) -> str:
+    """Return the list of earlier chats as links: the address says which chat is open."""
+    if not conversations:
+        key = "no_hits" if is_search else "no_chats"
+        return f'<p class="no-chats" role="status">{escape(words(key))}</p>'
+    rows = "".join(_chat_link(c, words, is_current=c.id == current) for c in conversations)
+    label = escape(words("earlier_chats"), quote=True)
+    more = ""
+    if LISTED <= len(conversations) < MOST_LISTED and not is_search:
+        more = (
+            f'<button type="button" class="more-chats" data-do="more" '
+            f'data-count="{len(conversations) + LISTED}">{escape(words("more_chats"))}</button>'
+        )
+    return f'<nav aria-label="{label}"><ul class="chats">{rows}</ul>{more}</nav>'
+
+
+def _chat_link(conversation: Conversation, words: Words, *, is_current: bool) -> str:
+    mark = ' aria-current="page"' if is_current else ""
+    title = escape(conversation.title or words("untitled"), quote=True)
+    target = escape(conversation.id, quote=True)
+    actions = escape(words("chat_actions", title=conversation.title), quote=True)
+    return (
+        f'<li><a href="?c={target}" title="{title}" dir="auto"{mark}>{title}</a>'
+        f'<button type="button" class="tool menu" data-do="menu" data-chat="{target}" '
+        f'data-title="{title}" aria-haspopup="menu" aria-label="{actions}"></button></li>'
+    )
+
+
+def header(
+    model: str, provider: str, persona: Persona | None, words: Words, *, temporary: bool
+) -> str:
+    """Return the line that says who answers, and on what it really runs."""
+    device = escape(PROVIDERS.get(provider, provider))
+    who = ""
+    if persona:
+        who = (
+            f'<span class="persona" dir="auto" data-persona="{escape(persona.id, quote=True)}">'
+            f"{escape(persona.title)}</span>"
+        )
+    mark = ""
+    if temporary:
+        mark = f'<span class="temporary">{escape(words("temporary"))}</span>'
+    return (
+        f'<div class="model"><span class="name">{escape(model)}</span>'
+        f'<span class="device" title="{escape(provider)}">{device}</span>{who}{mark}</div>'
+    )
+
+
+def account(identity: Identity, words: Words, *, can_sign_in: bool, handover: str) -> str:
+    """Return the foot of the side bar: signing in and out, and the administrator's page.
+
+    `handover` says, signed, who this visitor is: where the page is shown in another site's frame,
+    the tab in which one signs in has none of the frame's cookies.
+    """
+    links = []
+    if identity.name:
+        name = escape(identity.name)
+        links.append(
+            f'<span class="who">{name}</span>'
+            f'<a href="/oauth/huggingface/logout">{escape(words("sign_out"))}</a>'
+        )
+    elif can_sign_in and handover:
+        token = escape(handover, quote=True)
+        links.append(
+            f'<form method="post" action="{SIGN_IN}" target="_blank"><input type="hidden" '
+            f'name="visitor" value="{token}"><button>{escape(words("sign_in"))}</button></form>'
+        )
+    elif can_sign_in:
+        links.append(f'<a href="{SIGN_IN}">{escape(words("sign_in"))}</a>')
+    if identity.is_admin:
+        links.append(f'<a href="/personas">{escape(words("personas"))}</a>')
+    return f'<p class="account">{"".join(links)}</p>' if links else ""
+
+
+def banner(text: str) -> str:
+    """Return a line that everybody should see, or nothing."""
+    return f'<p class="banner" role="status">{escape(text)}</p>' if text else ""
+
+
+def waiting_note(position: int, wait_s: float, words: Words) -> str:
     """Return what somebody in the queue is told."""
-    return f"Many people are asking just now. You are number {position} in line…"
+    if wait_s < 1:
+        return words("waiting", position=position)
+    return words("waiting_about", position=position, seconds=f"{wait_s:.0f}")
 
 
-def turn_note(turn: Turn, context_length: int) -> str:
+def turn_note(turn: Turn, context_length: int, words: Words) -> str:
     """Return what there is to say about a finished turn: often nothing."""
     notes = []
     if turn.num_dropped:
-        notes.append(
-            f"This chat is longer than the model can read ({context_length:,} tokens): it no "
-            f"longer sees the oldest {turn.num_dropped} messages."
-        )
-    if turn.finish_reason == "length":
-        notes.append("The answer reached its longest length and may be incomplete.")
+        notes.append(words("dropped", length=f"{context_length:,}", count=turn.num_dropped))
     warned = sorted({verdict.category for verdict in turn.verdicts if verdict.action == "warn"})
     if warned:
-        notes.append(f"Please take care: the moderators noticed {' and '.join(warned)} here.")
+        notes.append(words("noticed", categories=", ".join(warned)))
     return " ".join(notes)

@@ -1,0 +1,255 @@
+"""The doctor finds what is wrong, says what to do, and harms nobody."""
+
+import json
+import os
+import socket
+import sqlite3
+
+import pytest
+
+from storage.store import Store
+from tests.commands_kit import ROOT, desk_fixture
+from tests.serving import create_app, make_settings, serve
+from tests.storage_kit import record_chain
+from webapp.auth import read_key
+from webapp.commands.checks import machine, packages, storage
+from webapp.commands.checks import round as rounds
+from webapp.settings import read_settings
+
+desk = desk_fixture()
+
+
+@pytest.fixture
+def port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def examine(desk, *flags, status=0):
+    """Run the doctor; return the worst level and the texts of each check."""
+    report = json.loads(desk.run("doctor", "--json", *flags, status=status))
+    assert report["ok"] == (status == 0)
+    order = ["ok", "warning", "problem"]
+    found = {}
+    for finding in report["findings"]:
+        level, texts = found.get(finding["check"], ("ok", ""))
+        worst = max(level, finding["level"], key=order.index)
+        found[finding["check"]] = (worst, f"{texts} {finding['message']} {finding['advice']}")
+        assert finding["level"] == "ok" or finding["advice"] or finding["level"] == "problem"
+    return found
+
+
+def test_a_sound_installation_has_no_problem(desk, port):
+    with Store.open(desk.url) as store:
+        record_chain(store, 2)
+    read_key(desk.data_dir)
+    found = examine(desk, "--port", port)
+    assert {check: level for check, (level, _) in found.items() if level == "problem"} == {}
+    assert "1 conversation with 4 messages" in found["database"][1]
+    assert "CPUExecutionProvider" in found["provider"][1]
+    said = desk.run("doctor", "--port", port)
+    assert all(line.split()[0] in ("ok", "warning", "->") for line in said.splitlines()[:-2])
+
+
+def test_nothing_is_made_before_the_first_start(desk, port):
+    found = examine(desk, "--port", port)
+    for check in ("database", "cookie key", "data folder"):
+        assert found[check][0] == "ok" and "first start" in found[check][1]
+    assert not desk.data_dir.exists()
+
+
+def test_what_is_missing_is_a_problem_that_names_it(desk, port, tmp_path):
+    found = examine(
+        desk, "--port", port, "--model", "nope", "--moderators", "rules,nobody", status=1
+    )
+    assert found["model"][0] == "problem" and "nope" in found["model"][1]
+    assert found["moderators"][0] == "problem" and "nobody" in found["moderators"][1]
+    found = examine(desk, "--port", port, "--policy", tmp_path / "no.toml", status=1)
+    assert "no.toml" in found["moderators"][1]
+
+
+def test_a_moderator_that_fails_is_found_before_it_refuses_everybody(
+    desk, port, tmp_path, monkeypatch
+):
+    (tmp_path / "commands_raising.py").write_text(
+        "class Raising:\n"
+        "    manifest = {'name': 'raising', 'categories': ['spam']}\n"
+        "    def check(self, context):\n"
+        "        raise ValueError\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    found = examine(
+        desk, "--port", port, "--moderators", "rules,commands_raising:Raising", status=1
+    )
+    assert "raising fails (ValueError)" in found["moderators"][1]
+
+
+def test_a_damaged_database_is_found(desk, port):
+    with Store.open(desk.url) as store:
+        for number in range(100):
+            record_chain(store, 1, f"c{number}")
+    content = desk.database.read_bytes()
+    middle = len(content) // 2
+    desk.database.write_bytes(content[:middle] + b"\xff" * 8192 + content[middle + 8192 :])
+    found = examine(desk, "--port", port, status=1)
+    assert found["database"][0] == "problem" and "restore" in found["database"][1]
+
+
+def test_a_foreign_database_is_found(desk, port):
+    desk.data_dir.mkdir()
+    with sqlite3.connect(desk.database) as connection:
+        connection.execute("CREATE TABLE songs (title TEXT)")
+    connection.close()
+    found = examine(desk, "--port", port, status=1)
+    assert found["database"][0] == "problem" and "another program" in found["database"][1]
+    with sqlite3.connect(desk.database) as connection:
+        assert connection.execute("SELECT name FROM sqlite_master").fetchall() == [("songs",)]
+    connection.close()
+
+
+def test_a_database_that_will_be_upgraded_is_told(desk, port):
+    desk.data_dir.mkdir()
+    desk.database.write_bytes((ROOT / "tests/assets/databases/v1.db").read_bytes())
+    found = examine(desk, "--port", port)
+    assert found["database"][0] == "warning" and "earlier" in found["database"][1]
+
+
+def test_a_damaged_or_open_key_is_found(desk, port):
+    read_key(desk.data_dir)
+    key = desk.data_dir / "cookie.key"
+    key.chmod(0o644)
+    assert examine(desk, "--port", port)["cookie key"][0] == "warning"
+    key.write_text("short")
+    assert examine(desk, "--port", port, status=1)["cookie key"][0] == "problem"
+
+
+def test_a_taken_port_is_a_problem_unless_it_is_palaver(desk, tmp_path):
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        taken = other.getsockname()[1]
+        assert examine(desk, "--port", taken, status=1)["port"][0] == "problem"
+    settings = make_settings(tmp_path / "other")
+    with serve(create_app(settings)) as url:
+        found = examine(desk, "--port", url.rpartition(":")[2])
+    assert "Palaver is running" in found["port"][1]
+
+
+@pytest.mark.parametrize(
+    ("settings", "check", "level", "words"),
+    [
+        ({}, "api", "ok", "this machine alone"),
+        ({"HOST": "0.0.0.0"}, "api", "warning", "/v1 is closed"),
+        ({"HOST": "0.0.0.0"}, "administrator", "warning", "PALAVER_ADMIN_PASSWORD"),
+        ({"HOST": "0.0.0.0", "API_KEY": "k" * 40}, "api", "ok", "PALAVER_API_KEY"),
+        ({"API_KEY": "s3cret"}, "api", "warning", "6 characters"),
+        ({"ADMIN_PASSWORD": "s3cret"}, "administrator", "warning", "6 characters"),
+        ({"ADMINS": "ann"}, "administrator", "ok", "the settings name"),
+        ({"ALLOWED_ORIGINS": "*"}, "api", "warning", "every site"),
+        ({"FORWARDED_ALLOW_IPS": "*"}, "proxy", "warning", "any address"),
+        ({"THREADS": "250"}, "processors", "warning", "250"),
+    ],
+)
+def test_risky_combinations_are_told(desk, port, monkeypatch, settings, check, level, words):
+    for name, value in settings.items():
+        monkeypatch.setenv(f"PALAVER_{name}", value)
+    found = examine(desk, "--port", port)
+    assert found[check][0] == level
+    assert words in found[check][1]
+    assert "s3cret" not in str(found)
+
+
+def test_keys_in_the_database_open_the_api(desk, port):
+    desk.run("keys", "create", "x")
+    found = examine(desk, "--port", port, "--host", "0.0.0.0")
+    assert found["api"][0] == "ok" and "1 key " in found["api"][1]
+    with Store.open(desk.url) as store:
+        store.revoke_api_key(store.list_api_keys()[0].id)
+    assert "revoked" in examine(desk, "--port", port)["api"][1]
+
+
+def test_a_space_that_forgets_is_told(desk, port, monkeypatch):
+    monkeypatch.setenv("SPACE_ID", "ann/palaver")
+    assert examine(desk, "--port", port)["space"][0] == "warning"
+    for name in ("SPACE_AUTHOR_NAME", "OAUTH_CLIENT_ID", "OAUTH_CLIENT_SECRET"):
+        monkeypatch.setenv(name, "ann")
+    assert "author" in examine(desk, "--port", port)["administrator"][1]
+    monkeypatch.setenv("PALAVER_SYNC", "ann/chats")
+    found = examine(desk, "--port", port, status=1)
+    assert "HF_TOKEN" in found["space"][1]
+    monkeypatch.setenv("HF_TOKEN", "hf_s3cret")
+    found = examine(desk, "--port", port)
+    assert found["space"][0] == "ok" and "s3cret" not in str(found)
+
+
+def test_a_check_that_breaks_is_a_finding_and_the_others_go_on(desk, port, monkeypatch):
+    def break_down(settings):
+        raise ZeroDivisionError("oh")
+        yield
+
+    checks = (("odd", break_down), *rounds.CHECKS[:1])
+    monkeypatch.setattr(rounds, "CHECKS", checks)
+    found = examine(desk, "--port", port, status=1)
+    assert "ZeroDivisionError: oh" in found["odd"][1]
+    assert found["python"][0] == "ok"
+
+
+def test_packages_are_compared_with_the_requirements(tmp_path):
+    path = tmp_path / "requirements.txt"
+    path.write_text("# a comment\njinja2>=3\nnumpy<1  # old\nno-such-package-of-ours>=1\n"
+                    "another; sys_platform == 'nowhere'\n")  # fmt: skip
+    found = list(packages.check_packages(read_settings([]), path))
+    assert [finding.level for finding in found] == ["problem", "warning"]
+    assert "no-such-package-of-ours" in found[0].message and "another" not in found[0].message
+    assert "numpy" in found[1].message and "jinja2" not in found[1].message
+
+
+def test_two_packages_of_onnxruntime_are_a_problem(monkeypatch):
+    monkeypatch.setattr(packages, "_installed", lambda name: "1.30")
+    (finding,) = packages.check_onnxruntime(read_settings([]))
+    assert finding.level == "problem" and "both installed" in finding.message
+
+
+def test_memory_is_what_the_container_leaves(tmp_path):
+    assert machine.read_free_memory(tmp_path) is None
+    (tmp_path / "proc").mkdir()
+    (tmp_path / "proc/meminfo").write_text("MemTotal: 99 kB\nMemAvailable:   4000 kB\n")
+    assert machine.read_free_memory(tmp_path) == 4_096_000
+    group = tmp_path / "sys/fs/cgroup"
+    group.mkdir(parents=True)
+    (group / "memory.max").write_text("max\n")
+    (group / "memory.current").write_text("900\n")
+    assert machine.read_free_memory(tmp_path) == 4_096_000
+    (group / "memory.max").write_text("1000\n")
+    assert machine.read_free_memory(tmp_path) == 100
+
+
+def test_the_kind_of_disk_is_that_of_the_nearest_mount(tmp_path):
+    mounts = tmp_path / "mounts"
+    mounts.write_text(f"/dev/a / ext4 rw 0 0\nhost:/x {tmp_path} nfs4 rw 0 0\n")
+    assert storage.read_filesystem(tmp_path, mounts) == "nfs4"
+    assert storage.read_filesystem(tmp_path.parent, mounts) == "ext4"
+    assert storage.read_filesystem(tmp_path, tmp_path / "none") == ""
+
+
+@pytest.mark.parametrize(
+    ("version", "is_fixed"),
+    [
+        ((3, 40, 1), False),
+        ((3, 44, 6), True),
+        ((3, 45, 0), False),
+        ((3, 50, 7), True),
+        ((3, 51, 2), False),
+        ((3, 51, 3), True),
+        ((4, 0, 0), True),
+    ],
+)
+def test_an_sqlite_that_may_damage_files_is_told_apart(version, is_fixed):
+    assert ("two servers" in storage.check_sqlite(version).message) != is_fixed
+
+
+@pytest.mark.skipif(os.name != "posix", reason="other systems have no such bits")
+def test_only_the_owner_may_read():
+    assert storage.is_open(0o100640) and storage.is_open(0o100602)
+    assert not storage.is_open(0o100600)

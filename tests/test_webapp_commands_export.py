@@ -1,0 +1,133 @@
+"""What is exported: what people agreed to, all of it, and never half a file."""
+
+import json
+import stat
+import subprocess
+
+import pytest
+
+from chat.types import Message
+from storage.store import Store
+from tests.commands_kit import PROGRAM, ROOT, desk_fixture
+from tests.storage_kit import fill, make_turn, record_chain
+
+desk = desk_fixture()
+
+
+@pytest.fixture
+def filled(desk):
+    """A desk with a chat of Ann's, who agrees to training, and one of Bob's, who doesn't."""
+    with Store.open(desk.url) as store:
+        fill(store, "ann", "c-ann")
+        fill(store, "bob", "c-bob")
+        store.set_consent("ann", "training", True)
+        store.set_consent("bob", "research", True)
+    return desk
+
+
+def read(text):
+    return [json.loads(line) for line in text.splitlines()]
+
+
+@pytest.mark.parametrize(
+    ("flags", "ids", "left_out"),
+    [
+        ((), ["c-ann"], "1 left out"),
+        (("--purpose", "research"), ["c-bob"], "1 left out"),
+        (("--purpose", "unheard of"), [], "2 left out"),
+        (("--everything",), ["c-ann", "c-bob"], "never agreed"),
+    ],
+)
+def test_chats_are_exported_as_far_as_people_agreed(filled, flags, ids, left_out):
+    chats = read(filled.run("export", "chats", *flags))
+    assert [chat["id"] for chat in chats] == ids
+    assert left_out in filled.told
+    assert all(len(chat["messages"]) == 3 for chat in chats)
+
+
+def test_rankings_come_with_what_was_seen_in_the_order_shown(filled):
+    (ranking,) = read(filled.run("export", "rankings"))
+    assert ranking["comparison_id"] == "cmp-c-ann"
+    assert [message["role"] for message in ranking["prompt"]] == ["user"]
+    assert [answer["content"] for answer in ranking["answers"]] == ["an answer"] * 2
+    assert ranking["groups"] == [[answer["id"]] for answer in ranking["answers"]]
+    assert all(answer["acceptable"] and answer["model"] == "tiny" for answer in ranking["answers"])
+    assert len(read(filled.run("export", "rankings", "--everything"))) == 2
+
+
+def test_a_person_gets_all_of_their_own_whatever_they_agreed_to(filled):
+    kinds = {record["kind"] for record in read(filled.run("export", "user", "bob"))}
+    assert {"user", "consent", "conversation", "message", "ranking", "rating"} <= kinds
+
+
+def test_nobody_is_named_and_leaves_no_file(filled):
+    target = filled.folder / "who.jsonl"
+    assert "'who'" in filled.refuse("export", "user", "who", "--output", target)
+    assert not target.exists() and not filled.leftovers()
+
+
+def test_a_file_is_whole_private_and_not_overwritten(filled):
+    target = filled.folder / "chats.jsonl"
+    assert filled.run("export", "chats", "--output", target) == ""
+    assert len(read(target.read_text())) == 1
+    assert stat.S_IMODE(target.stat().st_mode) == 0o600
+    assert "exists already" in filled.refuse("export", "chats", "--output", target)
+    filled.run("export", "chats", "--everything", "--output", target, "--force")
+    assert len(read(target.read_text())) == 2
+    assert not filled.leftovers()
+
+
+def test_a_folder_or_a_missing_folder_is_no_file(filled):
+    assert "is a folder" in filled.refuse("export", "chats", "--output", filled.folder, "--force")
+    assert "nowhere" in filled.refuse("export", "chats", "--output", filled.folder / "nowhere/x")
+
+
+def test_any_text_comes_out_as_one_line_of_utf_8(desk):
+    odd = "Grüße 🦊\u2028\n\t\x1b[31m=1+1"
+    with Store.open(desk.url) as store:
+        store.record_turn("ann", make_turn("c", question=Message("user", odd)))
+    target = desk.folder / "x.jsonl"
+    desk.run("export", "chats", "--everything", "--output", target)
+    lines = target.read_bytes().split(b"\n")
+    assert len(lines) == 2 and not lines[1]
+    assert json.loads(lines[0])["messages"][0]["content"] == odd
+
+
+def test_standard_output_is_utf_8_whatever_the_terminal_speaks(desk):
+    with Store.open(desk.url) as store:
+        store.record_turn("ann", make_turn("c", question=Message("user", "日本語")))
+    done = subprocess.run(
+        [*PROGRAM, "export", "chats", "--everything", "--database-url", desk.url],
+        cwd=ROOT,
+        capture_output=True,
+        env={"PYTHONIOENCODING": "ascii"},
+    )
+    assert "日本語" in done.stdout.decode()
+
+
+def test_nothing_is_made_or_changed_by_reading(desk):
+    assert "There is no database" in desk.refuse("export", "chats")
+    assert not desk.database.exists()
+
+
+def test_an_export_runs_beside_the_server_and_sees_what_it_wrote(desk):
+    with Store.open(desk.url) as store:
+        for number in range(150):
+            record_chain(store, 1, f"c{number}")
+        assert len(read(desk.run("export", "chats", "--everything"))) == 150
+        record_chain(store, 1, "next")
+    assert "150 conversations exported" in desk.told
+
+
+def test_a_damaged_database_is_one_sentence(filled):
+    content = filled.database.read_bytes()
+    filled.database.write_bytes(b"x" * len(content))
+    assert "damaged" in filled.refuse("export", "chats")
+
+
+def test_an_older_database_is_left_to_the_server(desk):
+    desk.data_dir.mkdir()
+    old = (ROOT / "tests/assets/databases/v1.db").read_bytes()
+    desk.database.write_bytes(old)
+    assert "earlier Palaver" in desk.refuse("export", "chats")
+    assert desk.database.read_bytes() == old

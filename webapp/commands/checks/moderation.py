@@ -1,0 +1,55 @@
+"""The moderators: they load, they answer, and the policy can be read."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from webapp.commands.checks.finding import Finding, ok, problem, warning
+
+if TYPE_CHECKING:
+    from moderation.chain import Chain
+    from webapp.settings import Settings
+
+_HARMLESS = "Good morning! How are you today?"
+
+
+def check_moderators(settings: "Settings") -> Iterator[Finding]:
+    """Load the moderators and the policy, and let them judge a harmless sentence."""
+    import asyncio
+
+    from webapp.commands.judges import open_chain
+
+    with open_chain(settings) as chain:
+        policy = chain.policy
+        findings = asyncio.run(_try(chain))
+    yield from findings
+    yield ok("policy", f"{policy.name} (version {policy.version})")
+
+
+async def _try(chain: "Chain") -> list[Finding]:
+    from chat.types import Message
+    from moderation.base import ModerationContext
+
+    question = ModerationContext((Message("user", _HARMLESS),), "input")
+    answer = ModerationContext((*question.messages, Message("assistant", _HARMLESS)), "output")
+    decisions = [await chain.check(question), await chain.check(answer)]
+    verdicts = [verdict for decision in decisions for verdict in decision.verdicts]
+    failed = {v.moderator: v.reason for v in verdicts if v.outcome == "error"}
+    if failed:
+        return [
+            problem(
+                "moderators",
+                f"{name} fails ({reason}), so every message counts as refused",
+                f"Try it: python -m webapp moderators check {name}",
+            )
+            for name, reason in failed.items()
+        ]
+    if any(decision.is_refused for decision in decisions):
+        return [
+            warning(
+                "moderators",
+                "a harmless greeting is refused",
+                f'See why: python -m webapp moderators check --text "{_HARMLESS}"',
+            )
+        ]
+    names = sorted({verdict.moderator for verdict in verdicts})
+    return [ok("moderators", f"{', '.join(names)} judge")]

@@ -1,0 +1,139 @@
+"""Write chats, rankings or all of one person as JSON lines.
+
+Chats and rankings are exported as far as their owners agreed to the purpose, which is training
+unless you name another; how many that leaves out is said at the end. `--everything` exports the
+others too: then it is on you what may be done with them. `user` is for a person who asks for their
+own data, so it is always complete. Nothing is ever half written: a file takes its name at the end.
+"""
+
+import sys
+from argparse import ArgumentParser, Namespace
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from chat.errors import NotFound
+from webapp.commands.flags import add_action, add_settings
+from webapp.commands.paper import Progress, amount, new_file, tell, to_line
+
+if TYPE_CHECKING:
+    from storage.records import RankedComparison
+    from storage.store import Store
+    from webapp.settings import Settings
+
+EXAMPLES: tuple[str, ...] = (
+    "export chats --output chats.jsonl",
+    "export rankings --purpose training --output rankings.jsonl",
+    "export chats --everything | gzip > all.jsonl.gz",
+    "export user 3f2a9c --output mine.jsonl",
+)
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Declare what can be exported."""
+    kinds = parser.add_subparsers(dest="kind", metavar="WHAT", required=True)
+    for name, meaning in (
+        ("chats", "conversations: every message, how it came about, verdicts and ratings"),
+        ("rankings", "what people preferred, with the question and the answers they saw"),
+    ):
+        kind = add_action(kinds, name, meaning)
+        kind.add_argument(
+            "--purpose",
+            metavar="NAME",
+            default="training",
+            help="export what people agreed to for this (default: %(default)s)",
+        )
+        kind.add_argument(
+            "--everything", action="store_true", help="export also what nobody agreed to"
+        )
+        _add_target(kind)
+    user = add_action(kinds, "user", "everything of one person, for that person")
+    user.add_argument("id", metavar="ID", help="the person's id, as in a conversation's owner_id")
+    _add_target(user)
+
+
+def _add_target(parser: ArgumentParser) -> None:
+    parser.add_argument(
+        "--output", metavar="FILE", type=Path, help="file to write (default: standard output)"
+    )
+    parser.add_argument("--force", action="store_true", help="replace FILE if it is there")
+    add_settings(parser, "database_url")
+
+
+def run(arguments: Namespace, settings: "Settings") -> int:
+    """Stream the records to the file or to standard output."""
+    from webapp.commands.database import open_for_reading
+
+    noun = {"chats": "conversation", "rankings": "ranking", "user": "record"}[arguments.kind]
+    progress = Progress(noun)
+    with (
+        open_for_reading(settings.database_url) as store,
+        _target(arguments.output, is_forced=arguments.force) as file,
+    ):
+        for record in progress.watch(_records(store, arguments)):
+            file.write(to_line(record))
+        file.flush()
+        if arguments.kind == "user" and not progress.count:
+            raise NotFound(f"There is nobody with the id {arguments.id!r} here.")
+        num_all = store.stats().get(f"{noun}s", 0)
+    tell(f"{amount(progress.count, noun)} exported.")
+    if arguments.kind != "user":
+        _tell_consent(arguments, max(0, num_all - progress.count))
+    return 0
+
+
+@contextmanager
+def _target(path: Path | None, *, is_forced: bool) -> Iterator[BinaryIO]:
+    if path is None or str(path) == "-":
+        yield sys.stdout.buffer
+    else:
+        with new_file(path, is_forced=is_forced) as file:
+            yield file
+
+
+def _records(store: "Store", arguments: Namespace) -> Iterator[dict[str, Any]]:
+    if arguments.kind == "user":
+        yield from store.export_user(arguments.id)
+        return
+    purpose = None if arguments.everything else arguments.purpose
+    if arguments.kind == "chats":
+        yield from store.export_chats(purpose=purpose)
+    else:
+        yield from map(to_record, store.export_rankings(purpose=purpose))
+
+
+def _tell_consent(arguments: Namespace, num_left_out: int) -> None:
+    if arguments.everything:
+        tell(
+            "Warning: people who never agreed to that are among them; use it only as the law and "
+            "your word to them allow."
+        )
+    elif num_left_out:
+        tell(f"{num_left_out:,} left out: nobody agreed to {arguments.purpose} with that.")
+
+
+def to_record(ranked: "RankedComparison") -> dict[str, Any]:
+    """Return a ranking with its question and answers, ready for JSON; answers as shown."""
+    comparison, ranking = ranked.comparison, ranked.ranking
+    return {
+        "comparison_id": comparison.id,
+        "annotator_id": ranking.annotator_id,
+        "ranked_at": ranked.ranked_at.isoformat(),
+        "prompt": [{"role": m.role, "content": m.content} for m in ranked.prompt],
+        "answers": [
+            {
+                "id": answer_id,
+                "content": ranked.answers[answer_id].content,
+                "model": ranked.models.get(answer_id, ""),
+                "acceptable": answer_id in ranking.acceptable,
+            }
+            for answer_id in comparison.answer_ids
+            if answer_id in ranked.answers
+        ],
+        "groups": [list(group) for group in ranking.groups],
+        "strength": ranked.strength,
+        "comment": ranking.comment,
+        "method": comparison.method,
+        "probability": comparison.probability,
+    }

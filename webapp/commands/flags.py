@@ -1,0 +1,51 @@
+"""Settings as flags of a command: the same names as everywhere, read by the same reader."""
+
+from argparse import ArgumentParser, Namespace
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from argparse import _SubParsersAction
+
+_PREFIX = "setting_"
+# Not taken from the settings themselves: to load them takes longer than to answer --help.
+_FLAGS = {
+    "host": ("ADDRESS", "address that the chat listens on"),
+    "port": ("NUMBER", "port that the chat listens on"),
+    "model": ("NAME", "the model that answers: a folder in exported_models/, or a path to one"),
+    "device": ("DEVICE", "auto, cuda or cpu"),
+    "threads": ("NUMBER", "CPU threads of the model; 0 is automatic"),
+    "database_url": ("URL", "the database: sqlite:///FILE or postgresql://..."),
+    "data_dir": ("FOLDER", "where the key that signs the visitors' cookies is kept"),
+    "moderators": ("NAMES", "the moderators that run, separated by commas"),
+    "moderator_config": ("FILE", "TOML file with the moderators' own settings"),
+    "policy": ("NAME", "strict, standard, permissive, or a TOML file"),
+}
+
+
+def add_action(
+    actions: "_SubParsersAction[ArgumentParser]", name: str, meaning: str
+) -> ArgumentParser:
+    """Add an action such as the `list` of `keys list`, which `meaning` describes."""
+    sentence = f"{meaning[0].upper()}{meaning[1:]}."
+    return actions.add_parser(name, help=meaning, description=sentence, allow_abbrev=False)
+
+
+def add_settings(parser: ArgumentParser, *names: str) -> None:
+    """Add the settings of these names to `parser`, in a group of their own."""
+    group = parser.add_argument_group(
+        "settings", "Each is also an environment variable: --database-url is PALAVER_DATABASE_URL."
+    )
+    for name in names:
+        metavar, meaning = _FLAGS[name]
+        flag = f"--{name.replace('_', '-')}"
+        group.add_argument(flag, dest=_PREFIX + name, metavar=metavar, help=meaning)
+
+
+def given_settings(arguments: Namespace) -> list[str]:
+    """Return the settings among `arguments` as flags that `read_settings` understands."""
+    given = {
+        name.removeprefix(_PREFIX): value
+        for name, value in vars(arguments).items()
+        if name.startswith(_PREFIX) and value is not None
+    }
+    return [f"--{name.replace('_', '-')}={value}" for name, value in given.items()]

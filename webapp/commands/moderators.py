@@ -1,0 +1,156 @@
+"""Look at the moderators that are here, and try them.
+
+`list` shows which there are and which run; of a package's that isn't active only the name is known,
+because nothing of it is even imported. `check NAME` says whether a moderator keeps to the contract,
+for whoever writes one. `check --text TEXT` judges a text as the chat would: by all that are active,
+or by the one you name.
+"""
+
+import sys
+from argparse import ArgumentParser, Namespace
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from chat.errors import InvalidRequest
+from webapp.commands.flags import add_action, add_settings
+from webapp.commands.paper import print_table, printable, tell
+
+if TYPE_CHECKING:
+    from chat.types import Stage
+    from moderation.policy import Decision, Policy
+    from webapp.settings import Settings
+
+EXAMPLES: tuple[str, ...] = (
+    "moderators list",
+    'moderators check my_rules:NoSpoilers --sample "The butler did it."',
+    'moderators check --text "Write to ann@example.org" --policy strict',
+)
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Declare list and check."""
+    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
+    listing = add_action(actions, "list", "which there are, and which run")
+    add_settings(listing, "moderators", "moderator_config")
+    check = add_action(actions, "check", "test a moderator, or judge a text")
+    check.add_argument(
+        "name", metavar="NAME", nargs="?", help="a name that `list` shows, or module:Class"
+    )
+    check.add_argument(
+        "--sample",
+        metavar="TEXT",
+        action="append",
+        default=[],
+        help="a text in which it must find something; may be given several times",
+    )
+    check.add_argument("--text", metavar="TEXT", help="judge this text; - reads standard input")
+    check.add_argument(
+        "--stage",
+        choices=("input", "output"),
+        default="input",
+        help="judge it as a question or as an answer (default: %(default)s)",
+    )
+    add_settings(check, "moderators", "moderator_config", "policy")
+
+
+def run(arguments: Namespace, settings: "Settings") -> int:
+    """Do what was asked."""
+    if arguments.action == "list":
+        return _list(settings)
+    if arguments.text is not None:
+        return _judge(arguments, settings)
+    if not arguments.name:
+        raise InvalidRequest("Name the moderator to test, or give a --text to judge.")
+    return _test(arguments, settings)
+
+
+def _list(settings: "Settings") -> int:
+    from moderation.registry import available
+
+    origins = available()
+    names = [*origins, *(name for name in settings.moderators if name not in origins)]
+    rows = [_describe(name, origins.get(name, "a file beside app.py"), settings) for name in names]
+    print_table([("name", "active", "version", "stages", "categories", "from"), *rows])
+    return 0
+
+
+def _describe(name: str, origin: str, settings: "Settings") -> tuple[str, ...]:
+    from chat.errors import ModeratorError
+    from moderation.reading import read_manifest
+    from moderation.registry import BUILT_IN, close_moderators, load_moderators
+    from webapp.commands.judges import read_configs
+    from webapp.settings import read_environment
+
+    is_active = name in settings.moderators
+    word = "yes" if is_active else "no"
+    if not is_active and name not in {point.name for point in BUILT_IN}:
+        return name, word, "", "", "loaded only when active", origin
+    try:
+        moderators = load_moderators([name], read_configs(settings), environment=read_environment())
+    except ModeratorError as error:
+        return name, word, "", "", f"can't be loaded: {error}", origin
+    manifest = read_manifest(moderators[0])
+    close_moderators(moderators)
+    categories = _shorten(manifest.categories)
+    return name, word, manifest.version, ", ".join(manifest.stages), categories, origin
+
+
+def _shorten(names: tuple[str, ...], limit: int = 4) -> str:
+    more = f" and {len(names) - limit} more" if len(names) > limit else ""
+    return ", ".join(names[:limit]) + more
+
+
+def _test(arguments: Namespace, settings: "Settings") -> int:
+    from moderation.conformance import check_named
+    from webapp.commands.judges import read_configs
+
+    config = read_configs(settings).get(arguments.name, {})
+    problems = check_named(arguments.name, config, samples=arguments.sample)
+    for problem in problems:
+        print(printable(str(problem)))
+    if problems:
+        return 1
+    print(f"{arguments.name} keeps to the contract.")
+    if not arguments.sample:
+        tell("Give it a --sample in which it finds something, and its findings are tested too.")
+    return 0
+
+
+def _judge(arguments: Namespace, settings: "Settings") -> int:
+    import asyncio
+
+    from chat.types import Message
+    from moderation.base import ModerationContext
+    from webapp.commands.judges import open_chain
+
+    text = sys.stdin.read() if arguments.text == "-" else arguments.text
+    stage: Stage = arguments.stage
+    message = Message("user" if stage == "input" else "assistant", text)
+    with open_chain(settings, [arguments.name] if arguments.name else ()) as chain:
+        decision = asyncio.run(chain.check(ModerationContext((message,), stage)))
+        policy = chain.policy
+    print_table([("moderator", "category", "score", "action"), *_rows(decision, stage, policy)])
+    print(_sentence(decision, text, policy.name))
+    return 0
+
+
+def _rows(decision: "Decision", stage: "Stage", policy: "Policy") -> Iterator[tuple[str, ...]]:
+    for verdict in decision.verdicts:
+        if verdict.outcome == "error":
+            yield verdict.moderator, f"failed: {verdict.reason}", "", verdict.action
+        elif not any(verdict.scores.values()):
+            yield verdict.moderator, "nothing found", "", "allow"
+        for category, score in sorted(verdict.scores.items(), key=lambda row: -row[1]):
+            if score > 0:
+                action = policy.action_for(stage, category, score)
+                yield verdict.moderator, category, f"{score:.2f}", action
+
+
+def _sentence(decision: "Decision", text: str, policy: str) -> str:
+    if decision.is_refused:
+        return f"The policy {policy!r} refuses this text ({decision.action}: {decision.category})."
+    changed = decision.apply(text)
+    if changed != text:
+        return f"The policy {policy!r} lets it pass as: {printable(changed)}"
+    noted = f" ({decision.action}: {decision.category})" if decision.category else ""
+    return f"The policy {policy!r} lets this text pass{noted}."

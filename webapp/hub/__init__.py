@@ -1,0 +1,1 @@
+"""Palaver and the Hugging Face Hub: signing in, keeping chats there, publishing a Space."""

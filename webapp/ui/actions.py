@@ -1,0 +1,71 @@
+"""What the page's script sends, read with care: anybody can send anything."""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+
+from chat.errors import InvalidRequest
+from chat.text import clean_text
+
+Id = Annotated[str, StringConstraints(max_length=200)]
+
+
+class Asked(BaseModel):
+    """A question: typed, or put beside an earlier one, or an earlier one once more."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    text: str = ""
+    conversation_id: Id = ""
+    persona: Id = ""
+    replaces: Id = ""
+    regenerates: Id = ""
+    is_temporary: bool = False
+
+    @property
+    def is_anything(self) -> bool:
+        """Whether there is something to be answered."""
+        return bool(self.text.strip() or self.regenerates)
+
+
+class Action(BaseModel):
+    """A click on a button beside a message or a chat."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    do: Literal["version", "rate", "reasons", "rename", "delete", "more", "forget"]
+    id: Id = ""
+    value: Literal[-1, 1] = 1
+    tags: tuple[Annotated[str, StringConstraints(max_length=40)], ...] = Field((), max_length=20)
+    text: Annotated[str, StringConstraints(max_length=4_000)] = ""
+    count: int = Field(100, ge=1, le=1000)
+
+
+def read_asked(text: str) -> Asked:
+    """Read what `palaver.take` sends.
+
+    Raises:
+        InvalidRequest: it isn't that.
+    """
+    try:
+        return Asked.model_validate_json(clean_text(text or "{}"))
+    except ValidationError as error:
+        raise _complain(error) from error
+
+
+def read_action(text: str) -> Action:
+    """Read what `palaver.act` sends.
+
+    Raises:
+        InvalidRequest: it isn't that.
+    """
+    try:
+        return Action.model_validate_json(clean_text(text or "{}"))
+    except ValidationError as error:
+        raise _complain(error) from error
+
+
+def _complain(error: ValidationError) -> InvalidRequest:
+    row = error.errors()[0]
+    name = ".".join(str(part) for part in row["loc"]) or "request"
+    return InvalidRequest(f"{name}: {row['msg']}. Please reload the page.", param=name)
