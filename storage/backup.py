@@ -11,6 +11,7 @@ from sqlalchemy import URL, text
 
 from chat.errors import PalaverError, SettingsError, SetupError, StorageError
 from storage.connection import parse_url
+from storage.copied import leave_places
 from storage.failures import translate_errors
 from storage.schema import prepare_schema, read_revision
 from storage.sqlite import SqliteDatabase
@@ -60,6 +61,21 @@ def restore_backup(url: str, path: Path, *, is_forced: bool = False) -> Path | N
     return kept
 
 
+def check_copy(path: Path, name: str) -> None:
+    """Make sure that a copy can be restored one day; `name` is what it was copied from.
+
+    Raises:
+        SetupError: it is empty, damaged, or another program's.
+        StorageError: it can't be read.
+    """
+    with translate_errors(f"the copy of {name}"):
+        connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
+        with closing(connection) as copy:
+            if copy.execute("SELECT 1 FROM sqlite_master").fetchone() is None:
+                raise SetupError(f"The database {name} is empty; there is nothing to back up.")
+            _check_content(copy, name, f"The database {name} is another program's; name Palaver's.")
+
+
 def _find_target(url: str) -> Path:
     parsed = parse_url(url)
     name = parsed.database or ""
@@ -87,7 +103,8 @@ def _copy(path: Path, part: Path) -> None:
         with closing(source), closing(sqlite3.connect(part)) as copy:
             try:
                 source.backup(copy)
-                _check_content(copy, path)
+                foreign = f"{path.name} isn't a backup of Palaver; name the file of one."
+                _check_content(copy, path.name, foreign)
             except sqlite3.DatabaseError as error:
                 if error.sqlite_errorcode & 0xFF not in _DAMAGES:
                     raise
@@ -95,6 +112,9 @@ def _copy(path: Path, part: Path) -> None:
     with closing(_open(part)) as database:
         database.name = f"the backup {path.name}"
         prepare_schema(database)
+        # What a copy elsewhere had heard of by then is no longer true: it gets to know all anew.
+        with database.write() as session:
+            leave_places(session)
     with part.open("rb") as file:
         os.fsync(file.fileno())
 
@@ -103,13 +123,13 @@ def _open(path: Path) -> SqliteDatabase:
     return SqliteDatabase(URL.create("sqlite+pysqlite", database=str(path)), _TIMEOUT_S)
 
 
-def _check_content(copy: sqlite3.Connection, path: Path) -> None:
+def _check_content(copy: sqlite3.Connection, name: str, foreign: str) -> None:
     (result,) = copy.execute("PRAGMA integrity_check(1)").fetchone()
     if result != "ok" or copy.execute("PRAGMA foreign_key_check").fetchone() is not None:
-        raise SetupError(_DAMAGED.format(path.name))
+        raise SetupError(_DAMAGED.format(name))
     query = "SELECT count(*) FROM sqlite_master WHERE name IN ('alembic_version', 'messages')"
     if copy.execute(query).fetchone() != (2,):
-        raise SetupError(f"{path.name} isn't a backup of Palaver; name the file of one.")
+        raise SetupError(foreign)
 
 
 def _make_way(target: Path, is_forced: bool) -> Path | None:
@@ -122,8 +142,8 @@ def _make_way(target: Path, is_forced: bool) -> Path | None:
         return None
     if not is_forced:
         raise SetupError(
-            f"The database {target.name} has content already; stop Palaver and force it, the old "
-            "one is then kept beside the new one."
+            f"The database {target.name} has content already; stop Palaver and use --force: "
+            "the old one is then kept beside the new one."
         )
     return _keep(target)
 

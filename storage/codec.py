@@ -8,10 +8,10 @@ from sqlalchemy import JSON, BigInteger, Boolean, Column, Date, Double, Integer,
 
 from chat.errors import SetupError
 from storage.columns import CleanText, Identifier, UtcDateTime
-from storage.models import Base, ChangeRow
+from storage.models import Base, ChangeRow, CopiedFileRow
 
-# Notes of changes are about this very file.
-_LOCAL = {ChangeRow.__tablename__}
+# Notes of changes and of what was copied are about this very file.
+_LOCAL = {ChangeRow.__tablename__, CopiedFileRow.__tablename__}
 
 _KINDS: tuple[tuple[tuple[type, ...], tuple[type, ...]], ...] = (
     ((Identifier, CleanText, UtcDateTime, Date), (str,)),

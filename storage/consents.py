@@ -1,7 +1,11 @@
-"""What people have agreed to: the newest word counts, that on one conversation before all."""
+"""What people have agreed to.
 
-from sqlalchemy import ColumnElement, ScalarSelect, false, func, select
-from sqlalchemy.orm import Session
+The newest word counts, that on one conversation before the general one. A general yes is about the
+conversations after it, a general no about those before it too.
+"""
+
+from sqlalchemy import ColumnElement, ScalarSelect, and_, false, func, select
+from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from storage.models import ConsentRow, ConversationRow
 from storage.records import Consent
@@ -9,19 +13,22 @@ from storage.records import Consent
 TRAINING = "training"
 
 
-def conversation_word(purpose: str) -> ScalarSelect[bool]:
-    """Return the owner's newest word on this very conversation, for a query of conversations."""
-    return _newest(purpose, ConsentRow.conversation_id == ConversationRow.id)
-
-
 def has_consent(purpose: str) -> ColumnElement[bool]:
-    """Return whether the owner lets a conversation be used for `purpose`, for such a query."""
-    general = _newest(purpose, ConsentRow.conversation_id.is_(None))
-    return func.coalesce(conversation_word(purpose), general, false())
+    """Return whether the owner lets a conversation be used for `purpose`, for a query of those."""
+    is_later = ConversationRow.created_at >= ConsentRow.created_at
+    own = _newest(purpose, ConsentRow.conversation_id == ConversationRow.id, ConsentRow.granted)
+    general = _newest(
+        purpose, ConsentRow.conversation_id.is_(None), and_(ConsentRow.granted, is_later)
+    )
+    return func.coalesce(own, general, false())
 
 
-def _newest(purpose: str, condition: ColumnElement[bool]) -> ScalarSelect[bool]:
-    query = select(ConsentRow.granted).where(
+def _newest(
+    purpose: str,
+    condition: ColumnElement[bool],
+    word: ColumnElement[bool] | InstrumentedAttribute[bool],
+) -> ScalarSelect[bool]:
+    query = select(word).where(
         ConsentRow.user_id == ConversationRow.owner_id, ConsentRow.purpose == purpose, condition
     )
     newest = query.order_by(ConsentRow.id.desc()).limit(1)

@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 from chat.errors import InvalidRequest, NotFound
 from chat.text import clean_text
 from chat.types import Conversation, Generation, Verdict
-from storage.consents import TRAINING, conversation_word
+from storage.consents import TRAINING, has_consent
 from storage.models import ConversationRow, GenerationRow, MessageRow, VerdictRow
 from storage.rows import to_conversation, to_generation, to_verdict
 
@@ -63,7 +63,7 @@ def list_conversations(
     if search.strip():
         query = _narrow(query, search.strip())
     query = query.order_by(ConversationRow.updated_at.desc(), ConversationRow.id).limit(limit)
-    return [to_conversation(row, consent) for row, consent in session.execute(query)]
+    return [to_conversation(row, bool(consent)) for row, consent in session.execute(query)]
 
 
 def read_conversation(session: Session, owner_id: str, conversation_id: str) -> Conversation:
@@ -71,12 +71,12 @@ def read_conversation(session: Session, owner_id: str, conversation_id: str) -> 
 
 
 def describe(session: Session, row: ConversationRow) -> Conversation:
-    consent = select(conversation_word(TRAINING)).where(ConversationRow.id == row.id)
-    return to_conversation(row, session.scalar(consent))
+    consent = select(has_consent(TRAINING)).where(ConversationRow.id == row.id)
+    return to_conversation(row, bool(session.scalar(consent)))
 
 
 def _select_with_consent() -> _Select:
-    return select(ConversationRow, conversation_word(TRAINING))
+    return select(ConversationRow, has_consent(TRAINING))
 
 
 def _narrow(query: _Select, search: str) -> _Select:

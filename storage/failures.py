@@ -96,5 +96,10 @@ def _look_up(cause: BaseException | None, is_operational: bool) -> tuple[str, st
     return code or type(cause).__name__, sentence
 
 
+def describe_orphan(name: str) -> str:
+    """Return the sentence about a row that belongs to one which isn't there."""
+    return _capitalise(_ORPHAN.format(name=name))
+
+
 def _capitalise(sentence: str) -> str:
     return sentence[0].upper() + sentence[1:]

@@ -301,3 +301,13 @@ class ChangeRow(Base):
     table_name: Mapped[str]
     row_key: Mapped[dict[str, Any]]
     is_deleted: Mapped[bool]
+
+
+class CopiedFileRow(Base):
+    """A file of a copy elsewhere that is in this database, for `storage.copied`; never synced."""
+
+    __tablename__ = "copied_files"
+
+    place: Mapped[str] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(primary_key=True)
+    has_deletions: Mapped[bool]

@@ -83,5 +83,5 @@ def _create_engine(url: URL, busy_timeout_s: float) -> Engine:
     except ImportError:
         raise SettingsError(
             "The database URL asks for PostgreSQL, but its driver isn't installed; "
-            'run: pip install "psycopg[binary]"'
+            'run: .venv/bin/python -m pip install "psycopg[binary]"'
         ) from None

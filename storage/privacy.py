@@ -38,6 +38,21 @@ def delete_user(database: Database, user_id: str) -> int:
     return num_conversations
 
 
+def export_users(database: Database) -> Iterator[Record]:
+    """Yield everybody's id, when they first came, and how many chats are theirs; oldest first."""
+    num_chats = (
+        select(func.count())
+        .where(ConversationRow.owner_id == UserRow.id)
+        .correlate(UserRow)
+        .scalar_subquery()
+    )
+    query = select(UserRow.id, UserRow.created_at, num_chats)
+    with database.read() as session:
+        rows = session.execute(query.order_by(UserRow.created_at, UserRow.id)).all()
+    for user_id, created_at, count in rows:
+        yield {"id": user_id, "created_at": created_at.isoformat(), "num_chats": count}
+
+
 def export_user(database: Database, user_id: str) -> Iterator[Record]:
     """Yield everything of a user as records with a ``kind``, ready for JSON, oldest first.
 

@@ -19,8 +19,8 @@ class Consent:
 
     purpose: str
     granted: bool
-    version: str
-    created_at: datetime
+    version: str = ""
+    created_at: datetime | None = None
     conversation_id: str | None = None
 
 

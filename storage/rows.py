@@ -32,7 +32,7 @@ from storage.models import (
 )
 
 
-def to_conversation(row: ConversationRow, training_consent: bool | None) -> Conversation:
+def to_conversation(row: ConversationRow, training_consent: bool) -> Conversation:
     return Conversation(
         row.id, row.owner_id, row.title, row.created_at, row.updated_at, training_consent
     )

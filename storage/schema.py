@@ -11,6 +11,7 @@ from alembic.util import CommandError
 from sqlalchemy import Connection, inspect
 
 from chat.errors import SetupError
+from storage import tracking
 from storage.connection import Database
 from storage.models import Base
 
@@ -50,7 +51,11 @@ def _bring_to_head(connection: Connection, script: ScriptDirectory, name: str) -
     elif revision != script.get_current_head():
         _check_known(script, revision, name)
         logger.info("upgrading %s from revision %s", name, revision)
+        # A trigger is lost with a table that is rebuilt, and in the way of one that it names.
+        was_tracked = tracking.end(connection)
         command.upgrade(config, "head")
+        if was_tracked:
+            tracking.begin(connection)
 
 
 def _configure(connection: Connection, migrations: Path) -> Config:

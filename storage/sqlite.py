@@ -17,6 +17,7 @@ from chat.errors import InvalidRequest, StorageError
 from storage.columns import dump_json
 from storage.connection import open_connection, open_session
 from storage.failures import translate_errors
+from storage.lock import FileLock
 
 logger = logging.getLogger(__name__)
 
@@ -46,7 +47,8 @@ class SqliteDatabase:
 
     is_sqlite = True
 
-    def __init__(self, url: URL, busy_timeout_s: float) -> None:
+    def __init__(self, url: URL, busy_timeout_s: float, *, is_exclusive: bool = False) -> None:
+        """`is_exclusive` refuses a file that another process holds in the same way."""
         self._path = _path_of(url)
         self._timeout_s = busy_timeout_s
         self.version = f"SQLite {sqlite3.sqlite_version}"
@@ -56,6 +58,18 @@ class SqliteDatabase:
         self.name = f"the database {self._path.name}" if self._path else "the database in memory"
         if self._path and "mode" not in url.query:
             _create_file(self._path, self.name)
+        self._hold: FileLock | None = None
+        if self._path and is_exclusive:
+            self._hold = FileLock.take(lock_path(self._path), self.name)
+        try:
+            self._open()
+        except BaseException:
+            self._release()
+            raise
+        logger.info("%s, %s", self.version, self.name)
+
+    def _open(self) -> None:
+        url = self._url
         # Who may only read can't change how the file is written either.
         is_read_only = url.query.get("mode") == "ro"
         pragmas = _READER_PRAGMAS if is_read_only else _WRITER_PRAGMAS
@@ -67,7 +81,10 @@ class SqliteDatabase:
         if self._path:
             self._reader = self._connect(QueuePool, "BEGIN", _READER_PRAGMAS)
         self._identity = self._identify()
-        logger.info("%s, %s", self.version, self.name)
+
+    def _release(self) -> None:
+        if self._hold:
+            self._hold.release()
 
     def _connect(self, pool: type[Pool], begin: str, pragmas: tuple[str, ...]) -> Engine:
         engine = create_engine(
@@ -183,6 +200,7 @@ class SqliteDatabase:
             self._is_closed = True
             self._reader.dispose()
             self._writer.dispose()
+            self._release()
 
     @contextmanager
     def _hold_writer(self) -> Iterator[None]:
@@ -214,6 +232,11 @@ class SqliteDatabase:
         except OSError:
             return None
         return found.st_dev, found.st_ino
+
+
+def lock_path(path: Path) -> Path:
+    """Return the lock of the SQLite file at `path`, which a server holds while it runs."""
+    return path.with_name(f"{path.name}.lock")
 
 
 def _path_of(url: URL) -> Path | None:

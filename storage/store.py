@@ -45,20 +45,28 @@ class Store(People, Chats, Opinions, Operations, Journal):
     """
 
     @classmethod
-    def open(cls, url: str, *, busy_timeout_s: float = 5.0) -> Self:
+    def open(cls, url: str, *, busy_timeout_s: float = 5.0, is_exclusive: bool = False) -> Self:
         """Open the database at `url`; a new one is created, an older one upgraded.
 
-        `busy_timeout_s` is how long a call waits for a lock that another program holds.
+        Args:
+            url: where it is.
+            busy_timeout_s: how long a call waits for a lock that another program holds.
+            is_exclusive: for servers, of which a SQLite file takes one: refuse it if another has
+                it, and hold it until `close` or the end of the process. Commands beside a server
+                go without. PostgreSQL takes any number of servers.
 
         Raises:
             SettingsError: the URL isn't one that can be used, or the driver is missing.
-            SetupError: the database is of a newer version, or of another program.
+            SetupError: the database is of a newer version, of another program, or another server
+                holds it.
             StorageError: it cannot be opened.
         """
         parsed = parse_url(url)
-        is_sqlite = parsed.get_backend_name() == "sqlite"
-        kind = SqliteDatabase if is_sqlite else PostgresDatabase
-        database = kind(parsed, busy_timeout_s)
+        database: SqliteDatabase | PostgresDatabase
+        if parsed.get_backend_name() == "sqlite":
+            database = SqliteDatabase(parsed, busy_timeout_s, is_exclusive=is_exclusive)
+        else:
+            database = PostgresDatabase(parsed, busy_timeout_s)
         try:
             prepare_schema(database)
         except BaseException:

@@ -12,9 +12,10 @@ from chat.types import Message, StoredMessage, Turn
 from storage.clock import Clock
 from storage.conversations import find_conversation, find_message
 from storage.models import ConversationRow, GenerationRow, MessageRow, VerdictRow
+from storage.records import Consent
 from storage.rows import from_generation, from_verdict
 from storage.upsert import insert_if_missing
-from storage.users import ensure_user
+from storage.users import ensure_user, set_consent
 
 
 def record_turn(
@@ -24,6 +25,7 @@ def record_turn(
     turn: Turn,
     title: str,
     history: Sequence[StoredMessage],
+    consent: Consent | None,
 ) -> None:
     conversation = _open_conversation(session, owner_id, turn.conversation_id, title, clock.now())
     if session.get(MessageRow, turn.answer_id):
@@ -39,6 +41,9 @@ def record_turn(
     )
     session.execute(insert(GenerationRow).values(**from_generation(turn)))
     _insert_verdicts(session, turn, now)
+    if consent is not None:
+        word = (consent.purpose, consent.granted, consent.version)
+        set_consent(session, owner_id, *word, turn.conversation_id, now)
     conversation.current_leaf_id = turn.answer_id
     conversation.updated_at = now
 

@@ -69,7 +69,7 @@ def test_backup_takes_the_place_of_an_empty_database(url: str, target: Path, bac
 
 def test_database_with_content_is_overwritten_only_by_force(url: str, target: Path, backup: Path):
     fill_target(url)
-    with pytest.raises(SetupError, match=r"chat\.db has content already; stop Palaver and force"):
+    with pytest.raises(SetupError, match=r"chat\.db has content already; .* --force"):
         restore_backup(url, backup)
     assert list_chats(url) == ["old"]
     for name in ("chat.db.old", "chat.db.old2"):

@@ -3,7 +3,7 @@
 import json
 import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +22,10 @@ from chat.errors import (
 from chat.types import Persona, Rating, Verdict
 from storage.models import Base
 from storage.records import ApiKey, Job
+from storage.schema import prepare_schema
 from storage.store import Store
 from tests.storage_kit import fill, make_turn, postgres_url, record_chain
+from tests.test_storage_schema import add_later_revision
 
 
 @pytest.fixture
@@ -42,6 +44,10 @@ def store(path: Path) -> Iterator[Store]:
 def copy(tmp_path: Path) -> Iterator[Store]:
     with Store.open(f"sqlite:///{tmp_path}/copy.db") as opened:
         yield opened
+
+
+# What is about one file of a database, and never travels.
+LOCAL = {"changes", "copied_files"}
 
 
 def read_rows(store: Store) -> list[str]:
@@ -70,7 +76,7 @@ def fill_all(store: Store) -> None:
 def test_every_row_of_every_table_arrives(store: Store, copy: Store):
     fill_all(store)
     tables = {record["table"] for record in store.snapshot()}
-    assert tables == set(Base.metadata.tables) - {"changes"}
+    assert tables == set(Base.metadata.tables) - LOCAL
     sync(store, copy)
     assert read_rows(copy) == read_rows(store)
     assert copy.read_thread("ann", "c", annotator_id="ann") == store.read_thread(
@@ -241,12 +247,15 @@ def test_there_are_records_as_long_as_there_are_notes(store: Store):
     assert changes.records == ()
 
 
-def test_row_deleted_by_a_program_that_notes_nothing_is_told_as_gone(store: Store, path: Path):
-    store.ensure_user("ann")
+def test_what_another_program_writes_is_noted_too(store: Store, path: Path):
+    fill(store, "ann", "c")
+    store.forget_changes(store.read_changes().last)
     with Store.open(f"sqlite:///{path}") as other:
         other.delete_user("ann")
-    (gone,) = store.read_changes().records
-    assert gone == {"table": "users", "key": {"id": "ann"}, "deleted": True}
+        other.record_api_key(ApiKey("k", "laptop", "ab" * 32))
+    noted = store.read_changes().records
+    assert {"table": "users", "key": {"id": "ann"}, "deleted": True} in noted
+    assert [record["row"]["id"] for record in noted if record["table"] == "api_keys"] == ["k"]
 
 
 def test_changes_are_noted_only_when_asked_for(copy: Store):
@@ -331,7 +340,7 @@ _JSON = st.recursive(
 @settings(max_examples=80, deadline=None,
           suppress_health_check=[HealthCheck.function_scoped_fixture])  # fmt: skip
 @given(
-    table=st.sampled_from(sorted(set(Base.metadata.tables) - {"changes"})),
+    table=st.sampled_from(sorted(set(Base.metadata.tables) - LOCAL)),
     values=st.lists(_JSON, min_size=20, max_size=20),
 )
 def test_any_nonsense_is_refused_in_our_own_words(copy: Store, table: str, values: list[Any]):
@@ -423,8 +432,195 @@ def test_store_is_empty_until_somebody_comes(store: Store):
     assert not store.is_empty()
 
 
-def test_triggers_are_left_in_no_file(store: Store, path: Path):
-    fill(store, "ann", "c")
+def list_triggers(path: Path) -> list[str]:
     with closing(sqlite3.connect(path)) as other:
-        query = "SELECT count(*) FROM sqlite_master WHERE type = 'trigger'"
-        assert other.execute(query).fetchone() == (0,)
+        query = "SELECT name FROM sqlite_master WHERE type = 'trigger'"
+        return sorted(name for (name,) in other.execute(query))
+
+
+def test_where_nothing_is_copied_any_more_nothing_is_noted(store: Store, path: Path):
+    store.join_place("there")
+    fill(store, "ann", "c")
+    assert list_triggers(path)
+    store.leave_places()
+    assert list_triggers(path) == []
+    fill(store, "bob", "bobs")
+    assert not store.has_changes()
+    store.leave_places()
+
+
+def test_older_triggers_are_replaced(store: Store, path: Path):
+    names = list_triggers(path)
+    with closing(sqlite3.connect(path)) as other:
+        other.execute("DROP TRIGGER note_insert_users")
+        other.execute(
+            "CREATE TRIGGER note_insert_users AFTER INSERT ON users BEGIN "
+            "INSERT INTO changes (table_name, row_key, is_deleted) VALUES ('gone', '{}', 0); END"
+        )
+        other.commit()
+    store.track_changes()
+    store.ensure_user("ann")
+    assert list_triggers(path) == names
+    assert [record["table"] for record in store.read_changes().records] == ["users"]
+
+
+def test_an_upgrade_that_rebuilds_tables_goes_on_noting(store: Store, path: Path, tmp_path: Path):
+    fill(store, "ann", "c")
+    store.forget_changes(store.read_changes().last)
+    names = list_triggers(path)
+    rebuild_changes = 'with op.batch_alter_table("changes", recreate="always") as table: pass'
+    prepare_schema(store._database, add_later_revision(tmp_path, rebuild_changes))
+    assert list_triggers(path) == names
+    assert not store.has_changes()
+    store.rename_conversation("ann", "c", "new")
+    assert [record["table"] for record in store.read_changes().records] == ["conversations"]
+
+
+# Joining a copy
+
+
+def test_everything_is_noted_for_a_copy_that_is_new_and_nothing_for_one_that_is_known(
+    store: Store, copy: Store, path: Path
+):
+    fill_all(store)
+    record_chain(store, 3, "long")
+    store.leave_places()
+    assert store.join_place("there") == {}
+    sync(store, copy, limit=7)
+    assert read_rows(copy) == read_rows(store)
+    store.forget_changes(0, place="there", files={"one": False, "two": True})
+    store.close()
+    with Store.open(f"sqlite:///{path}") as again:
+        assert again.join_place("there") == {"one": False, "two": True}
+        assert not again.has_changes()
+        again.replace_files("there", {"three": False})
+        assert again.join_place("there") == {"three": False}
+        # Meanwhile another copy was followed: what the first one has is no longer known.
+        assert again.join_place("elsewhere") == {}
+        assert again.has_changes()
+        assert again.join_place("there") == {}
+
+
+def test_files_are_noted_with_what_was_in_them_or_not_at_all(copy: Store):
+    copy.join_place("there")
+    with pytest.raises(StorageError):
+        copy.apply_changes(
+            [{"table": "conversations", "row": CHAT}], place="there", files={"one": False}
+        )
+    assert copy.join_place("there") == {}
+    copy.apply_changes([{"table": "users", "row": USER}], place="there", files={"one": False})
+    assert copy.join_place("there") == {"one": False}
+
+
+# Changes from elsewhere and changes from here
+
+
+def test_what_was_changed_here_stays_until_it_is_copied(store: Store, copy: Store):
+    fill_all(store)
+    elsewhere = list(store.snapshot())
+    sync(store, copy)
+    store.rename_conversation("ann", "c", "mine")
+    store.delete_conversation("bob", "bobs")
+    before = read_rows(store)
+    store.apply_changes(elsewhere)
+    assert read_rows(store) == before
+    sync(store, copy)
+    assert read_rows(copy) == before
+
+
+def test_a_deletion_from_elsewhere_does_not_undo_what_was_changed_here(store: Store):
+    store.save_persona(Persona("pirate", "Pirate"))
+    store.apply_changes([{"table": "personas", "key": {"id": "pirate"}, "deleted": True}])
+    assert [persona.id for persona in store.list_personas()] == ["pirate"]
+
+
+def test_what_belongs_to_a_chat_that_was_deleted_here_does_not_come_back(store: Store):
+    with Store.open("sqlite://") as elsewhere:
+        fill(elsewhere, "ann", "c")
+        store.apply_changes(list(elsewhere.snapshot()))
+        store.delete_conversation("ann", "c")
+        record_chain(elsewhere, 1, "c2")
+        elsewhere.record_turn("ann", make_turn("c", elsewhere.read_branch("ann", "c")[-1].id))
+        store.apply_changes(list(elsewhere.snapshot()))
+    assert [chat.id for chat in store.list_conversations("ann")] == ["c2"]
+
+
+def test_a_chat_deleted_between_two_steps_stays_deleted(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+):
+    """The steps leave room for others, who may take away what the next step belongs to."""
+    with Store.open("sqlite://") as elsewhere:
+        fill(elsewhere, "ann", "c")
+        fill(elsewhere, "bob", "bobs")
+        records = list(elsewhere.snapshot())
+    monkeypatch.setattr("storage.replay.STEP", 1)
+
+    def delete_in_between(seconds: float) -> None:
+        if "messages" in {record["table"] for record in store.snapshot()}:
+            with suppress(NotFound):
+                store.delete_conversation("ann", "c")
+
+    monkeypatch.setattr("storage.replay.time.sleep", delete_in_between)
+    store.apply_changes(records)
+    assert not store.list_conversations("ann")
+    assert len(store.read_tree("bob", "bobs")) == 3
+
+
+def test_others_can_write_between_two_steps(store: Store, monkeypatch: pytest.MonkeyPatch):
+    with Store.open("sqlite://") as elsewhere:
+        record_chain(elsewhere, 20, "long")
+        records = list(elsewhere.snapshot())
+    monkeypatch.setattr("storage.replay.STEP", 10)
+    done: list[int] = []
+
+    def write(seconds: float) -> None:
+        done.append(store.stats()["messages"])
+        store.count("turns")
+
+    monkeypatch.setattr("storage.replay.time.sleep", write)
+    store.apply_changes(records)
+    assert len(done) > 5 and done[0] < done[-1] == 40
+    assert {record["table"] for record in store.read_changes().records} == {"counts"}
+
+
+def test_an_answer_to_what_is_deleted_later_is_left_out(copy: Store, store: Store):
+    """A container that is being replaced stores a turn in a chat that the new one deletes."""
+    fill(store, "ann", "c")
+    copy.apply_changes(list(store.snapshot()))
+    first = store.read_branch("ann", "c")[-1].id
+    store.forget_changes(store.read_changes().last)
+    store.record_turn("ann", make_turn("c", first))
+    late = store.read_changes()
+    store.forget_changes(late.last)
+    store.delete_conversation("ann", "c")
+    gone = store.read_changes().records
+    copy.apply_changes(gone)
+    copy.apply_changes([*late.records, *gone])
+    assert read_rows(copy) == read_rows(store)
+    copy.apply_changes([*gone, *late.records])
+    assert copy.stats()["messages"] == 0
+
+
+def test_a_revoked_key_stays_revoked_whoever_comes_last(store: Store, copy: Store):
+    store.record_api_key(ApiKey("k", "laptop", "ab" * 32))
+    valid = list(store.snapshot())
+    store.revoke_api_key("k")
+    revoked = list(store.snapshot())
+    store.apply_changes(valid)
+    copy.apply_changes([*revoked, *valid])
+    assert store.find_api_key("ab" * 32) is None and copy.find_api_key("ab" * 32) is None
+    with Store.open("sqlite://") as other:
+        other.apply_changes(valid)
+        other.track_changes()
+        other.save_persona(Persona("p", "P"))
+        other.apply_changes(revoked)
+        assert other.find_api_key("ab" * 32) is None
+
+
+def test_of_notes_those_after_a_number_can_be_read(store: Store):
+    store.ensure_user("ann")
+    first = store.read_changes()
+    assert store.has_changes() and not store.has_changes(after=first.last)
+    store.ensure_user("bob")
+    (record,) = store.read_changes(after=first.last).records
+    assert record["row"]["id"] == "bob" and store.has_changes(after=first.last)

@@ -49,9 +49,9 @@ def test_chats_of_all_users_leave_once_each(store: Store):
 
 
 def test_consent_withdrawn_while_reading_counts(store: Store):
+    store.set_consent("ann", "training", True)
     for chat in ("c1", "c2", "c3"):
         record_chain(store, 1, chat)
-    store.set_consent("ann", "training", True)
     chats = store.export_chats(purpose="training")
     assert next(chats)["id"] == "c1"
     store.set_consent("ann", "training", False, conversation_id="c2")

@@ -100,11 +100,11 @@ def test_exported_ranking_has_prompt_answers_and_models(store: Store):
 
 
 def test_rankings_leave_only_with_the_owners_newest_consent(store: Store):
-    for owner in ("never", "yes", "withdrawn"):
-        fill(store, owner, f"of-{owner}")
     store.set_consent("yes", "training", False)
     store.set_consent("yes", "training", True, version="2026-01")
     store.set_consent("withdrawn", "training", True)
+    for owner in ("never", "yes", "withdrawn"):
+        fill(store, owner, f"of-{owner}")
     store.set_consent("withdrawn", "training", False)
     store.set_consent("never", "research", True)
     exported = store.export_rankings(purpose="training")

@@ -17,6 +17,7 @@ store = store_fixture()
 def test_word_on_a_conversation_goes_before_the_general_one(store: Store):
     for name in ("plain", "never", "always", "undone"):
         fill(store, "ann", name)
+    later = "plain, later"
     store.set_consent("ann", "training", False, conversation_id="never")
     store.set_consent("ann", "training", True, conversation_id="always", version="v2")
     store.set_consent("ann", "training", True, conversation_id="undone")
@@ -24,19 +25,21 @@ def test_word_on_a_conversation_goes_before_the_general_one(store: Store):
     store.set_consent("ann", "research", False, conversation_id="always")
     for general, expected in (
         (None, {"always"}),
-        (True, {"plain", "always"}),
+        (True, {later, "always"}),
         (False, {"always"}),
     ):
         if general is not None:
             store.set_consent("ann", "training", general)
+        if general:
+            fill(store, "ann", later)
         assert {chat["id"] for chat in store.export_chats(purpose="training")} == expected
         ranked = store.export_rankings(purpose="training")
         assert {found.comparison.conversation_id for found in ranked} == expected
     assert {chat.id: chat.training_consent for chat in store.list_conversations("ann")} == {
-        "plain": None, "never": False, "always": True, "undone": False,
+        "plain": False, later: False, "never": False, "always": True, "undone": False,
     }  # fmt: skip
     assert store.read_conversation("ann", "always").training_consent is True
-    assert store.read_conversation("ann", "plain").training_consent is None
+    assert store.read_conversation("ann", "plain").training_consent is False
     assert store.read_consents("ann") == {"training": False}
 
 
@@ -45,7 +48,7 @@ def test_word_on_somebody_elses_conversation_is_refused(store: Store):
     for chat in ("c", "nowhere"):
         with pytest.raises(NotFound):
             store.set_consent("eve", "training", True, conversation_id=chat)
-    assert store.read_conversation("ann", "c").training_consent is None
+    assert store.read_conversation("ann", "c").training_consent is False
     assert store.stats()["users"] == 1
 
 

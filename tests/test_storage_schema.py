@@ -108,7 +108,7 @@ def test_database_of_every_version_is_upgraded(tmp_path: Path, asset: str):
         assert [step.message.content for step in branch] == ["What is tea? ☕", "A drink."]
         assert store.list_conversations("ann")[0].title == "Tea"
         assert store.read_consents("ann") == {"training": True}
-        (ranked,) = store.export_rankings(purpose="training")
+        (ranked,) = store.export_rankings()
         assert len(ranked.ranking.groups) == 2
         assert store.read_ratings("ann", "tea")[0].value == 1
         assert len(store.read_verdicts("ann", "tea")) == 2

@@ -6,6 +6,7 @@ import os
 import sqlite3
 import stat
 import tarfile
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -168,6 +169,21 @@ def test_nothing_is_restored_under_a_running_server(filled, backup):
     assert not filled.leftovers()
 
 
+def test_what_is_restored_is_news_to_every_copy_of_the_chats(filled):
+    with Store.open(filled.url) as store:
+        store.join_place("there")
+        store.forget_changes(store.read_changes().last, place="there", files={"one": False})
+        filled.run("backup", filled.folder / "b.tar")
+        store.delete_conversation("ann", "c1")
+    filled.run("restore", filled.folder / "b.tar", "--force")
+    with Store.open(filled.url) as store:
+        assert not store.has_changes()
+        assert store.join_place("there") == {}
+        noted = store.read_changes(10_000).records
+        assert len(noted) == len(list(store.snapshot()))
+    assert "PALAVER_SYNC" in filled.told
+
+
 def test_a_missing_backup_is_named(desk):
     assert "b.tar" in desk.refuse("restore", desk.folder / "b.tar")
     assert not desk.database.exists()
@@ -261,3 +277,18 @@ def test_a_database_of_an_earlier_version_can_be_backed_up_before_it_is_upgraded
     assert desk.database.read_bytes() == old
     desk.run("restore", desk.folder / "b.tar", "--force")
     assert chats(desk)
+
+
+@pytest.mark.parametrize("kind", ["empty", "foreign", "damaged"])
+def test_what_could_not_be_restored_is_not_backed_up(desk, kind):
+    desk.data_dir.mkdir()
+    if kind == "foreign":
+        with closing(sqlite3.connect(desk.database)) as connection:
+            connection.execute("CREATE TABLE songs (title TEXT)")
+    else:
+        desk.database.write_bytes(b"no database at all. " * 99 if kind == "damaged" else b"")
+    desk.run("backup", desk.folder / "b.tar", status=2)
+    assert desk.database.name in desk.told
+    expected = {"empty": "is empty", "foreign": "another program's", "damaged": "damaged"}
+    assert expected[kind] in desk.told
+    assert not (desk.folder / "b.tar").exists()

@@ -85,3 +85,12 @@ def test_a_wrong_name_or_hardware_is_one_sentence(desk, hub, project):
     assert "ann/palaver" in desk.refuse("deploy", "space", "palaver")
     assert "quantum" in desk.refuse("deploy", "space", "ada/p", "--hardware", "quantum")
     assert not hub.repos
+
+
+def test_the_secrets_do_not_go_along_with_the_files(desk, hub, project):
+    secrets = project / "settings.txt"
+    secrets.write_text("PALAVER_API_KEY=s3cret\n")
+    subprocess.run(["git", "-C", project, "add", "settings.txt"], check=True)
+    told = desk.refuse("deploy", "space", "ada/palaver", "--secrets", secrets)
+    assert "settings.txt" in told and "s3cret" not in told
+    assert not hub.repos

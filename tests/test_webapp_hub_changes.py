@@ -7,7 +7,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from webapp.hub.changes import DamagedFile, Names, decode, encode, is_change_file, time_of
+from webapp.hub.changes import (
+    DamagedFile,
+    Names,
+    decode,
+    encode,
+    has_deletions,
+    is_change_file,
+    time_of,
+)
 
 values = st.none() | st.booleans() | st.integers() | st.text() | st.lists(st.text())
 columns = st.dictionaries(st.text(), values, max_size=4)
@@ -78,3 +86,25 @@ def test_a_lone_surrogate_travels():
     [content] = encode([{"table": "t", "row": {"text": "\ud800"}}])
     assert decode("n", content) == [{"table": "t", "row": {"text": "\ud800"}}]
     assert json.loads(content.splitlines()[-1]) == {"records": 1}
+
+
+def test_names_come_after_all_that_are_there_but_for_those_of_another_time(caplog):
+    start = datetime(2026, 11, 20, tzinfo=UTC)
+    ahead = Names(lambda: start + timedelta(days=3)).next()
+    absurd = Names(lambda: start + timedelta(days=4000)).next()
+    names = Names(lambda: start)
+    names.follow(["palaver.json", ahead])
+    assert names.next() > ahead and not caplog.text
+    names.follow([ahead, absurd])
+    assert ahead < names.next() < absurd
+    assert "far future" in caplog.text
+    names.follow([])
+
+
+def test_a_time_that_there_is_not_is_no_name():
+    assert not is_change_file("changes/20261350T250000.000000Z-abcdef01-000001.jsonl")
+
+
+def test_deletions_are_seen():
+    assert not has_deletions([{"table": "t", "row": {"deleted": True}}])
+    assert has_deletions([{"table": "t", "row": {}}, {"table": "t", "key": {}, "deleted": True}])

@@ -1,5 +1,7 @@
 """Publishing a Space: exactly the project's files, never a secret, and all that it needs."""
 
+import os
+import re
 import subprocess
 from pathlib import Path
 
@@ -69,26 +71,79 @@ def test_exactly_what_git_tracks_is_published(project, api, hub):
     assert hub.repos["space", "ada/palaver"].settings["sdk"] == "gradio"
 
 
-def test_a_tracked_secret_stays_at_home(project, api, hub):
-    subprocess.run(["git", "-C", project, "add", "-f", *SECRETS], check=True)
-    deploy_space(Space("ada/palaver"), project, api=api)
-    published = set(hub.repos["space", "ada/palaver"].files)
-    assert published - {".gitattributes"} == {*FILES, "notes.txt"}
-
-
-def test_without_git_hidden_files_and_data_stay_at_home(project, api, hub):
-    subprocess.run(["rm", "-r", project / ".git"], check=True)
-    (project / "__pycache__").mkdir()
-    (project / "__pycache__" / "x.pyc").write_text("")
-    (project / "link.txt").symlink_to("/etc/hostname")
-    assert set(list_files(project)) == {*FILES, "notes.txt"}
+def refuse(project, match, **options):
+    with pytest.raises(InvalidRequest, match=match) as caught:
+        list_files(project, **options)
+    return str(caught.value)
 
 
 @pytest.mark.parametrize(
-    "name", [".env", "a/.env.local", "data/x.txt", "x.key", "a/id_rsa", "x.db-wal"]
-)
-def test_a_secrets_name_is_known(name):
+    "name",
+    [
+        ".env", ".env.local", "a/.ENV", "space.env", "PROD.Env", "a/prod.env.bak", "cookie.key",
+        "cookie.key.20261120T000000Z.old", "x.pem", "x.P12", "x.pfx", "chat.db", "chat.db.old",
+        "x.db-wal", "x.sqlite3", "monday.tar", "monday.tar.gz", "chats.jsonl", "id_rsa",
+        "a/id_ed25519", "credentials.json", "gcp-Credentials.txt", ".netrc", "data/x.txt",
+        "mine/backups/x.txt", "mine/tests/assets/databases/v1.db",
+    ],
+)  # fmt: skip
+def test_with_a_tracked_secret_nothing_is_published(project, api, hub, name):
     assert is_secret(name)
+    (project / name).parent.mkdir(parents=True, exist_ok=True)
+    (project / name).write_text("secret")
+    subprocess.run(["git", "-C", project, "add", "-f", name], check=True)
+    with pytest.raises(InvalidRequest, match=re.escape(name)):
+        deploy_space(Space("ada/palaver"), project, api=api)
+    assert not hub.repos
+
+
+@pytest.mark.parametrize("holds", ["palaver.json", "changes/x.txt"])
+def test_a_copy_of_the_chats_is_not_published(project, holds):
+    for name in ("mine/copy/notes.txt", f"mine/copy/{holds}"):
+        (project / name).parent.mkdir(parents=True, exist_ok=True)
+        (project / name).write_text("chats")
+    subprocess.run(["git", "-C", project, "add", "mine/copy/notes.txt"], check=True)
+    refuse(project, "mine/copy/notes.txt")
+
+
+def test_the_file_of_the_secrets_is_not_published_whatever_its_name(project):
+    subprocess.run(["git", "-C", project, "add", "notes.txt"], check=True)
+    assert "notes.txt" in list_files(project)
+    refuse(project, "notes.txt", private=[project / "webapp" / ".." / "notes.txt"])
+
+
+def test_a_link_to_what_git_does_not_track_is_not_published(project, tmp_path):
+    (tmp_path / "outside.txt").write_text("mine")
+    (project / "inside.py").symlink_to("app.py")
+    subprocess.run(["git", "-C", project, "add", "inside.py"], check=True)
+    assert "inside.py" in list_files(project)
+    for target in (tmp_path / "outside.txt", "notes.txt"):
+        (project / "link.txt").unlink(missing_ok=True)
+        (project / "link.txt").symlink_to(target)
+        subprocess.run(["git", "-C", project, "add", "link.txt"], check=True)
+        refuse(project, r"link\.txt")
+
+
+def test_without_git_nothing_is_published_and_git_says_why(project, monkeypatch):
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(project.parent))
+    subprocess.run(["rm", "-r", project / ".git"], check=True)
+    assert "not a git repository" in refuse(project, "git says")
+    subprocess.run(["git", "init", "-q", project], check=True)
+    refuse(project, "tracks nothing")
+    monkeypatch.setenv("PATH", "")
+    refuse(project, "git isn't installed")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+def test_a_folder_that_git_does_not_trust_is_not_published(project):
+    for path in [project, *project.rglob("*")]:
+        os.chown(path, 1234, 1234)
+    refuse(project, "dubious ownership")
+
+
+def test_what_the_project_ignores_is_what_is_secret():
+    ignored = (ROOT / ".gitignore").read_text().splitlines()
+    assert {".env*", "*.env", "*.key", "backups/", "/data/", "*.db"} <= set(ignored)
 
 
 def test_the_projects_own_files_can_be_published():
@@ -105,6 +160,9 @@ def test_a_file_too_large_for_a_space_is_named(project, api, hub):
 
 
 def test_a_folder_that_is_no_palaver_is_refused(tmp_path, api):
+    subprocess.run(["git", "init", "-q", tmp_path], check=True)
+    (tmp_path / "x.py").write_text("")
+    subprocess.run(["git", "-C", tmp_path, "add", "x.py"], check=True)
     with pytest.raises(InvalidRequest, match=r"app\.py"):
         deploy_space(Space("ada/palaver"), tmp_path, api=api)
 

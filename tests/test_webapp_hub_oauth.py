@@ -12,8 +12,17 @@ from starlette.testclient import TestClient
 
 from tests.hub_stand_in import CLIENT_ID, CLIENT_SECRET, Hub, serve_hub
 from webapp.auth import CookieKeys, Doorman
-from webapp.hub.oauth import CALLBACK, FLOW_COOKIE, LOGIN, LOGOUT, router
-from webapp.login import make_doorman
+from webapp.hub.oauth import (
+    CALLBACK,
+    ENDPOINTS_LIFETIME_S,
+    FLOW_COOKIE,
+    LOGIN,
+    LOGOUT,
+    Provider,
+    SignInFailed,
+    router,
+)
+from webapp.login import MAX_FORM_BYTES, make_doorman
 from webapp.middleware import SameOrigin, SecurityHeaders, Visitors
 from webapp.settings import OAuthClient, Platform, read_platform, read_settings
 
@@ -200,6 +209,39 @@ def test_a_provider_that_is_down_is_said(provider, hub):
     hub.is_down = True
     page = Site(make_platform(provider)).http.get(LOGIN)
     assert page.status_code == 400 and "can't be reached" in page.text
+
+
+def num_lookups(hub):
+    return sum("openid-configuration" in line for line in hub.requests)
+
+
+async def test_the_provider_is_asked_for_its_addresses_once_an_hour(provider, hub):
+    now = [0.0]
+    asked = Provider(make_platform(provider).oauth, clock=lambda: now[0])
+    for _ in range(3):
+        assert (await asked.read_endpoints())["token"].startswith(provider)
+    assert num_lookups(hub) == 1
+    now[0] = ENDPOINTS_LIFETIME_S
+    await asked.read_endpoints()
+    assert num_lookups(hub) == 2
+    hub.is_down = True
+    now[0] = 2 * ENDPOINTS_LIFETIME_S
+    with pytest.raises(SignInFailed):
+        await asked.read_endpoints()
+
+
+def test_whoever_only_opens_the_sign_in_costs_the_provider_nothing(provider, hub):
+    site = Site(make_platform(provider))
+    for _ in range(5):
+        assert site.browser().get(LOGIN).status_code == 302
+    assert num_lookups(hub) == 1
+
+
+def test_a_large_form_is_not_read(provider):
+    site = Site(make_platform(provider))
+    token = site.doorman.handover.close("visitor")
+    form = {"visitor": token, "padding": "x" * MAX_FORM_BYTES}
+    assert site.http.post(LOGIN, data=form, headers={"origin": SPACE}).status_code == 413
 
 
 @contextmanager

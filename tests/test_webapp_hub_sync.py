@@ -9,6 +9,7 @@ from types import SimpleNamespace
 import pytest
 
 from chat.errors import SettingsError, StorageError
+from storage.backup import restore_backup
 from storage.store import Store
 from tests.hub_stand_in import Hub, serve_hub
 from tests.storage_kit import make_turn
@@ -17,6 +18,7 @@ from webapp.hub import sync as syncing
 from webapp.hub.dataset import DatasetRemote
 from webapp.hub.remote import FolderRemote
 from webapp.hub.sync import Sync
+from webapp.keys import Keys
 
 
 class Clock:
@@ -172,7 +174,7 @@ def test_a_person_who_leaves_is_gone_from_the_copy_too(make_site):
 def test_a_crash_between_pushing_and_forgetting_only_repeats_rows(make_site, monkeypatch):
     site = make_site()
     site.chat()
-    monkeypatch.setattr(site.store, "forget_changes", lambda last: 1 / 0)
+    monkeypatch.setattr(site.store, "forget_changes", lambda last, **files: 1 / 0)
     assert not site.sync.exchange()
     site.stop().start()
     site.chat(conversation="later")
@@ -288,14 +290,14 @@ def test_a_damaged_file_is_named_left_out_and_left_alone(make_site, monkeypatch,
     assert damaged in caplog.text
     assert "couldn't be read" in site.sync.banner
     assert site.sync.status()["state"] == "failing"
-    assert damaged in site.sync.status()["note"]
+    assert "damaged" in site.sync.status()["note"] and damaged not in site.sync.status()["note"]
     site.clock.pass_time(days=2)
     site.chat(conversation="afterwards")
     assert site.sync.exchange()
     assert damaged in files_of_changes(make_site)
 
 
-def test_a_damaged_file_on_which_others_rest_stops_the_restore_and_nothing_else(make_site):
+def test_a_damaged_file_on_which_others_rest_stops_the_restore_and_nothing_else(make_site, caplog):
     site = make_site()
     first = site.chat()
     site.sync.exchange()
@@ -306,30 +308,243 @@ def test_a_damaged_file_on_which_others_rest_stops_the_restore_and_nothing_else(
     assert "couldn't be fetched yet" in site.sync.banner
     site.chat(owner="bob", conversation="meanwhile")
     assert site.titles("bob") == {"meanwhile"}
+    caplog.clear()
     assert not site.sync.exchange()
-    assert "Damaged" in site.sync.status()["note"]
+    assert "Damaged" in caplog.text
 
 
 def test_a_database_that_was_there_before_is_copied_whole(make_site):
     site = make_site()
     site.stop()
     path = site.disk / "palaver.db"
+    path.unlink()
     with Store.open(f"sqlite:///{path}") as store:
         store.record_turn("ada", make_turn("untracked"), title="untracked")
-    (site.disk / "sync.json").unlink(missing_ok=True)
     site.start()
     site.stop().wipe()
     assert site.titles() == {"untracked"}
 
 
-def test_lost_notes_of_what_was_seen_do_no_harm(make_site):
+def lose_database(site):
+    """Lose the database and nothing beside it."""
+    site.stop()
+    for path in site.disk.glob("palaver.db*"):
+        path.unlink()
+    return site.start()
+
+
+def test_a_database_that_was_lost_alone_comes_back_and_empties_nothing(make_site, monkeypatch):
+    monkeypatch.setattr(syncing, "NUM_FILES", 2)
+    site = make_site()
+    for number in range(4):
+        site.chat(conversation=f"c{number}")
+        site.sync.exchange()
+    titles = {f"c{number}" for number in range(4)}
+    assert lose_database(site).titles() == titles
+    site.clock.pass_time(minutes=11)
+    assert site.sync.exchange()
+    assert site.stop().wipe().titles() == titles
+
+
+def test_a_database_that_knows_of_files_and_has_nobody_empties_no_copy(
+    make_site, monkeypatch, caplog
+):
+    monkeypatch.setattr(syncing, "NUM_FILES", 2)
+    site = make_site()
+    for number in range(4):
+        site.chat(conversation=f"c{number}")
+        site.sync.exchange()
+    before = files_of_changes(make_site)
+    lose_database(site).store.leave_places()
+    with site.store._database.write() as session:
+        session.connection().exec_driver_sql("DELETE FROM users")
+    site.store.replace_files(site.sync._remote.target, dict.fromkeys(before, False))
+    site.stop().start()
+    site.clock.pass_time(minutes=11)
+    assert site.sync.exchange()
+    assert files_of_changes(make_site) == before
+    assert "nothing is removed" in caplog.text
+
+
+def test_when_everybody_has_left_the_copy_is_emptied_for_good(make_site):
     site = make_site()
     site.chat()
     site.sync.exchange()
-    (site.disk / "sync.json").write_text("{")
+    site.store.delete_user("ada")
+    site.sync.exchange()
     site.stop().start()
-    assert site.titles() == {"c"}
-    assert site.sync.banner == ""
+    site.clock.pass_time(days=2)
+    assert site.sync.exchange()  # connected long ago by now
+    assert len(files_of_changes(make_site)) <= 1
+    assert site.stop().wipe().store.is_empty()
+
+
+def test_what_is_restored_from_a_backup_goes_to_the_copy(make_site, tmp_path):
+    site = make_site()
+    site.chat(conversation="precious")
+    site.chat(conversation="renamed")
+    site.sync.exchange()
+    site.store.backup(tmp_path / "backup.db")
+    site.store.delete_conversation("ada", "precious")
+    site.store.rename_conversation("ada", "renamed", "otherwise")
+    site.chat(conversation="later")
+    site.sync.exchange()
+    site.stop()
+    url = f"sqlite:///{site.disk / 'palaver.db'}"
+    restore_backup(url, tmp_path / "backup.db", is_forced=True)
+    titles = {"precious", "renamed", "later"}
+    assert site.start().titles() == titles
+    assert len(site.store.read_branch("ada", "precious")) == 2
+    assert site.sync.exchange() and site.titles() == titles
+    assert site.stop().wipe().titles() == titles
+
+
+def test_a_key_revoked_by_a_command_stays_revoked_and_one_made_so_is_kept(make_site):
+    site = make_site()
+    key, secret = Keys(site.store).create("program")
+    site.sync.exchange()
+    with Store.open(f"sqlite:///{site.disk / 'palaver.db'}") as command:
+        Keys(command).revoke(key.id)
+        other, _ = Keys(command).create("made by command")
+    assert site.sync.exchange()
+    site.stop().wipe()
+    assert Keys(site.store).find(secret) is None
+    assert {row.id for row in site.store.list_api_keys()} == {key.id, other.id}
+
+
+def act_while_pulling(site, monkeypatch, act):
+    """Let somebody do something while changes are on their way from the other place."""
+    read, is_done = site.sync._remote.read, []
+
+    def slow_read(names):
+        contents = read(names)
+        if not is_done:
+            is_done.append(True)
+            act()
+        return contents
+
+    monkeypatch.setattr(site.sync._remote, "read", slow_read)
+
+
+def test_what_people_do_during_a_pull_is_not_undone(make_site, monkeypatch):
+    old = make_site()
+    late = old.chat(conversation="late")
+    site = make_site()
+    old.chat(conversation="gone")
+    old.chat(conversation="kept")
+    old.sync.exchange()
+    site.sync.exchange()
+    # A second file from the old one, which touches the same chats again.
+    old.store.rename_conversation("ada", "gone", "by the old one")
+    old.store.rename_conversation("ada", "kept", "by the old one")
+    old.store.record_turn("ada", make_turn("gone", old.store.read_branch("ada", "gone")[-1].id))
+    old.sync.exchange()
+
+    def act():
+        site.store.delete_conversation("ada", "gone")
+        site.store.rename_conversation("ada", "kept", "mine")
+
+    act_while_pulling(site, monkeypatch, act)
+    assert site.sync.exchange()
+    assert site.titles() == {"late", "mine"} and late
+    assert site.sync.exchange()
+    assert site.stop().wipe().titles() == {"late", "mine"}
+
+
+def test_a_late_turn_in_a_chat_that_is_gone_stops_nothing(make_site):
+    old = make_site()
+    first = old.chat(conversation="gone")
+    old.sync.exchange()
+    new = make_site()
+    old.chat(conversation="gone", parent_id=first.answer_id)
+    new.store.delete_conversation("ada", "gone")
+    new.sync.exchange()
+    old.sync.exchange()
+    new.chat(conversation="new")
+    assert new.sync.exchange()
+    assert new.store.stats()["messages"] == 2
+    new.stop().wipe()
+    assert new.sync.banner == "" and "new" in new.titles()
+    assert new.store.stats()["messages"] == 2
+
+
+def test_a_clock_that_was_ahead_brings_nothing_back(make_site):
+    site = make_site()
+    site.clock.pass_time(minutes=5)
+    site.chat(conversation="private")
+    site.sync.exchange()
+    site.stop()
+    site.clock.pass_time(minutes=-5)
+    site.wipe()
+    site.store.delete_conversation("ada", "private")
+    site.sync.exchange()
+    assert site.titles() == set()
+    assert site.stop().wipe().titles() == set()
+
+
+def test_a_damaged_key_in_the_other_place_harms_none_here(make_site):
+    site = make_site()
+    key = read_key(site.disk)
+    site.sync._remote.write({"cookie.key": b"cut off"})
+    site.stop()
+    with pytest.raises(SettingsError, match="damaged in the copy"):
+        site.start()
+    assert read_key(site.disk) == key
+    site.sync._remote.write({"cookie.key": b" "})
+    site.stop().start()
+    assert site.sync._remote.read(["cookie.key"])["cookie.key"] == key
+
+
+@pytest.mark.parametrize("has_news", [False, True])
+def test_a_place_that_was_emptied_gets_everything_again(make_site, has_news):
+    site = make_site()
+    site.chat()
+    site.sync.exchange()
+    if has_news:
+        site.store.count("turns")
+    site.sync._remote.write({}, delete=sorted(site.sync._remote.list() - {".gitattributes"}))
+    site.clock.pass_time(minutes=16)
+    assert site.sync.exchange()
+    site.stop().start()
+    assert site.stop().wipe().titles() == {"c"}
+    assert bool(site.store.read_counts()) == has_news
+
+
+def test_a_full_disk_here_does_not_fill_the_other_place(make_site, monkeypatch):
+    site = make_site()
+    forget = site.store.forget_changes
+
+    def fail(last, **files):
+        raise StorageError("The disk is full.")
+
+    monkeypatch.setattr(site.store, "forget_changes", fail)
+    site.chat()
+    for _ in range(3):
+        assert not site.sync.exchange()
+    assert len(files_of_changes(make_site)) == 1
+    site.chat(conversation="more")
+    assert not site.sync.exchange()
+    assert len(files_of_changes(make_site)) == 2
+    assert not site.sync.status()["pending"]
+    monkeypatch.setattr(site.store, "forget_changes", forget)
+    assert site.sync.exchange()
+    assert not site.store.has_changes()
+    before = files_of_changes(make_site)
+    site.stop().start()
+    assert files_of_changes(make_site) == before
+    assert site.stop().wipe().titles() == {"c", "more"}
+
+
+def test_a_stop_pushes_and_leaves_the_rest_for_the_next_start(make_site, monkeypatch):
+    monkeypatch.setattr(syncing, "NUM_FILES", 2)
+    site = make_site()
+    for number in range(4):
+        site.chat(conversation=f"c{number}")
+        site.sync.exchange()
+    site.chat(conversation="last")
+    site.clock.pass_time(hours=1)
+    assert site.sync.exchange(is_stopping=True)
+    assert len(files_of_changes(make_site)) == 5
 
 
 def test_chats_of_a_newer_palaver_are_refused_and_older_ones_taken(make_site, monkeypatch):
@@ -461,35 +676,36 @@ def test_an_answer_lost_on_the_way_only_repeats_rows(hub_site, hub):
     assert hub_site.titles() == {"c"}
 
 
-def test_nothing_goes_to_a_dataset_that_was_made_public_meanwhile(hub_site, hub):
+def test_nothing_goes_to_a_dataset_that_was_made_public_meanwhile(hub_site, hub, caplog):
     hub.dataset().is_private = False
     hub_site.clock.pass_time(minutes=16)
     before = hub.dataset().commits[-1]
     hub_site.chat()
     assert not hub_site.sync.exchange()
-    assert "public" in hub_site.sync.status()["note"]
+    assert "public" in caplog.text
     assert hub.dataset().commits[-1] == before
     hub.dataset().is_private = True
     assert hub_site.sync.exchange()
     assert hub.dataset().commits[-1] != before
 
 
-def test_a_token_taken_away_in_the_middle_is_said(hub_site, hub):
+def test_a_token_taken_away_in_the_middle_is_said(hub_site, hub, caplog):
     hub.tokens.clear()
     hub_site.chat()
     assert not hub_site.sync.exchange()
-    assert "HF_TOKEN" in hub_site.sync.status()["note"]
+    assert "HF_TOKEN" in caplog.text
 
 
-def test_a_database_that_is_locked_is_a_failure_like_others(make_site, monkeypatch):
+def test_a_database_that_is_locked_is_a_failure_like_others(make_site, monkeypatch, caplog):
     site = make_site()
 
-    def locked(limit):
+    def locked(*limit, **after):
         raise StorageError("The database is locked.")
 
     monkeypatch.setattr(site.store, "read_changes", locked)
+    monkeypatch.setattr(site.store, "has_changes", locked)
     assert not site.sync.exchange()
-    assert site.sync.status()["pending"] and "locked" in site.sync.status()["note"]
+    assert site.sync.status()["pending"] and "locked" in caplog.text
 
 
 def test_nothing_of_the_chats_stays_in_the_hubs_cache(hub_site, tmp_path, monkeypatch):
@@ -500,3 +716,13 @@ def test_nothing_of_the_chats_stays_in_the_hubs_cache(hub_site, tmp_path, monkey
     hub_site.stop().wipe()
     cache = Path(constants.HF_HUB_CACHE)
     assert not list(cache.rglob("*ada--chats*")) if cache.exists() else True
+
+
+def test_what_everybody_may_see_names_no_place(hub_site, hub, caplog):
+    hub.dataset().is_private = False
+    hub_site.clock.pass_time(minutes=16)
+    for _ in range(2):
+        assert not hub_site.sync.exchange()
+    assert "ada/chats" in caplog.text
+    assert "chats" not in json.dumps(hub_site.sync.status()).replace("the chats", "")
+    assert "ada" not in hub_site.sync.banner and hub_site.sync.banner

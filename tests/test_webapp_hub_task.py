@@ -1,5 +1,6 @@
 """What was acknowledged before a stop is there after it, on another disk, in real processes."""
 
+import asyncio
 import shutil
 import signal
 import subprocess
@@ -10,10 +11,13 @@ from pathlib import Path
 
 import httpx
 import pytest
+from starlette.testclient import TestClient
 
 from chat.errors import SettingsError
 from storage.store import Store
 from tests.hub_stand_in import Hub, serve_hub
+from tests.scripted import ScriptedBackend
+from tests.serving import create_app, make_settings
 from tests.tiny_model import TinyModel
 from webapp.hub.remote import FolderRemote, RemoteUnavailable
 from webapp.hub.sync import Sync
@@ -29,7 +33,7 @@ def model(tmp_path_factory):
 
 
 @contextmanager
-def running(folder, model, target, **environment):
+def running(folder, model, target, *, drain_s=2, **environment):
     """Run app.py with its data in `folder`; yields a client and the process."""
     flags = {
         "model": model,
@@ -37,7 +41,7 @@ def running(folder, model, target, **environment):
         "data_dir": folder / "data",
         "database_url": f"sqlite:///{folder / 'data' / 'palaver.db'}",
         "sync": target,
-        "drain_s": 2,
+        "drain_s": drain_s,
     }
     with httpx.Client(timeout=60) as http:
         flags["port"] = free_port()
@@ -204,12 +208,26 @@ def test_a_database_that_is_not_sqlite_is_refused_with_sync(tmp_path):
 
 
 def test_a_space_that_keeps_nothing_says_so_on_the_page(tmp_path):
-    on_space = open_sync(settings(tmp_path), Platform(space_id="a/b"), None)
-    assert "wiped when this Space restarts" in on_space.banner
-    assert open_sync(settings(tmp_path), Platform(), None).banner == ""
     elsewhere = settings(tmp_path, database_url="postgresql://h/d")
-    assert open_sync(elsewhere, Platform(space_id="a/b"), None).banner == ""
+    with Store.open("sqlite://") as store:
+        on_space = open_sync(settings(tmp_path), Platform(space_id="a/b"), store)
+        assert "wiped when this Space restarts" in on_space.banner
+        assert open_sync(settings(tmp_path), Platform(), store).banner == ""
+        assert open_sync(elsewhere, Platform(space_id="a/b"), store).banner == ""
     assert on_space.status()["state"] == "off"
+
+
+def test_what_is_written_while_there_is_no_copy_reaches_the_next_one(tmp_path):
+    given = settings(tmp_path, sync=tmp_path / "volume")
+    with Store.open(f"sqlite:///{tmp_path / 'x.db'}") as store:
+        open_sync(given, Platform(), store)
+        open_sync(settings(tmp_path), Platform(), store)
+        store.ensure_user("ada")
+        assert not store.has_changes()
+        open_sync(given, Platform(), store)
+    with Store.open(f"sqlite:///{tmp_path / 'y.db'}") as fresh:
+        open_sync(given, Platform(), fresh)
+        assert not fresh.is_empty()
 
 
 def test_a_given_key_does_not_travel(tmp_path):
@@ -223,14 +241,43 @@ async def test_changes_are_pushed_while_serving_and_at_the_end(tmp_path):
     given = settings(tmp_path, sync=tmp_path / "volume")
     with Store.open(f"sqlite:///{tmp_path / 'x.db'}") as store:
         sync = open_sync(given, Platform(), store)
-        async with keeping_in_step(sync, every_s=3600):
+        async with keeping_in_step(sync, every_s=3600, stopping=asyncio.Event()):
             store.ensure_user("ada")
             assert not list((tmp_path / "volume").glob("changes/*"))
         assert len(list((tmp_path / "volume").glob("changes/*"))) == 1
 
 
+async def test_at_a_stop_it_pushes_before_answers_under_way_have_ended(tmp_path):
+    given = settings(tmp_path, sync=tmp_path / "volume")
+    stopping = asyncio.Event()
+    with Store.open(f"sqlite:///{tmp_path / 'x.db'}") as store:
+        sync = open_sync(given, Platform(), store)
+        async with keeping_in_step(sync, every_s=3600, stopping=stopping):
+            store.ensure_user("ada")
+            stopping.set()
+            async with asyncio.timeout(30):
+                while not list((tmp_path / "volume").glob("changes/*")):
+                    await asyncio.sleep(0.01)
+            store.ensure_user("bob")  # what ends later comes with the last push
+        assert len(list((tmp_path / "volume").glob("changes/*"))) == 2
+
+
+def test_an_open_page_does_not_hold_up_the_push_at_a_stop(tmp_path, model):
+    volume = tmp_path / "volume"
+    with running(tmp_path, model, volume, drain_s=60) as (http, process):
+        ask(http, "Remember me")
+        with http.stream("GET", "/gradio_api/heartbeat/abc") as beat:
+            assert beat.status_code == 200
+            process.send_signal(signal.SIGTERM)
+            deadline = time.monotonic() + 30
+            while not list(volume.glob("changes/*")) and time.monotonic() < deadline:
+                time.sleep(0.05)
+            assert process.poll() is None
+        assert list(volume.glob("changes/*"))
+
+
 async def test_where_nothing_is_kept_serving_is_as_it_was():
-    async with keeping_in_step(NoSync(), every_s=1):
+    async with keeping_in_step(NoSync(), every_s=1, stopping=asyncio.Event()):
         pass
 
 
@@ -239,3 +286,37 @@ def test_the_copy_can_be_read_by_its_owner_alone(tmp_path):
     with Store.open(f"sqlite:///{tmp_path / 'x.db'}") as store:
         open_sync(given, Platform(), store)
     assert (tmp_path / "volume" / "cookie.key").stat().st_mode & 0o777 == 0o600
+
+
+def test_health_asks_for_the_state_outside_of_the_event_loop_and_names_no_place(
+    tmp_path, monkeypatch
+):
+    status, was_in_loop = Sync.status, []
+
+    def note_where(sync):
+        try:
+            asyncio.get_running_loop()
+            was_in_loop.append(True)
+        except RuntimeError:
+            was_in_loop.append(False)
+        return status(sync)
+
+    monkeypatch.setattr(Sync, "status", note_where)
+    place = tmp_path / "private-place"
+    app = create_app(make_settings(tmp_path / "data", sync=place), backend=ScriptedBackend({}))
+    with TestClient(app) as http:
+        shutil.rmtree(place)
+        place.write_text("in the way")
+        with Store.open(f"sqlite:///{tmp_path / 'data' / 'palaver.db'}") as store:
+            store.ensure_user("ada")
+        app.state.stopping.set()
+        deadline = time.monotonic() + 30
+        while time.monotonic() < deadline:
+            report = http.get("/health")
+            if report.json()["sync"]["state"] == "failing":
+                break
+            time.sleep(0.05)
+        assert "private-place" not in report.text
+        assert set(report.json()["sync"]) == {"kind", "state", "last_push", "pending", "note"}
+        assert report.json()["sync"]["note"] and report.json()["sync"]["pending"]
+    assert was_in_loop and not any(was_in_loop)

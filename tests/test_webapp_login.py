@@ -1,22 +1,32 @@
 """Who may administer: whoever knows the password, is named, or sits at the machine itself."""
 
 import re
+from contextlib import ExitStack
 
 import pytest
 from fastapi import FastAPI, Request
 from starlette.testclient import TestClient
 
 from webapp.auth import Account, CookieKeys, Doorman
-from webapp.login import FORGET_AFTER_S, MAX_FAILURES, Attempts, router, safe_path
+from webapp.login import (
+    FORGET_AFTER_S,
+    FREE_FAILURES,
+    MAX_FORM_BYTES,
+    MAX_WAITING,
+    MOST_SLOWNESS,
+    Attempts,
+    router,
+    safe_path,
+)
 from webapp.middleware import SameOrigin, SecurityHeaders, Visitors
 
 KEY = CookieKeys(b"k" * 64)
 HERE = "http://localhost:7860"
 
 
-def make_app(doorman):
+def make_app(doorman, *, delay_s=0, attempts=None):
     app = FastAPI()
-    app.include_router(router(doorman, delay_s=0))
+    app.include_router(router(doorman, delay_s=delay_s, attempts=attempts))
 
     @app.get("/me")
     async def me(request: Request):
@@ -30,8 +40,9 @@ def make_app(doorman):
     return app
 
 
-def client(doorman, *, base_url=HERE, address="127.0.0.1"):
-    return TestClient(make_app(doorman), base_url=base_url, client=(address, 5))
+def client(doorman, *, base_url=HERE, address="127.0.0.1", attempts=None):
+    app = make_app(doorman, attempts=attempts)
+    return TestClient(app, base_url=base_url, client=(address, 5))
 
 
 def me(http):
@@ -154,37 +165,86 @@ def test_no_sign_in_leads_to_another_site(target):
     assert log_in(http, next=target).headers["location"] == "/"
 
 
-def test_wrong_passwords_are_slowed_down_per_address_and_the_right_one_too():
+def test_each_wrong_password_makes_the_next_attempt_of_its_source_slower():
     now = [0.0]
     attempts = Attempts(clock=lambda: now[0])
-    for _ in range(MAX_FAILURES):
-        assert attempts.wait_s("a") == 0
+    seen = []
+    for _ in range(FREE_FAILURES + 8):
+        seen.append(attempts.slowness("a"))
         attempts.count_failure("a")
-    assert attempts.wait_s("a") == FORGET_AFTER_S
-    assert attempts.wait_s("b") == 0
+    assert seen == [1] * (FREE_FAILURES + 1) + [2, 4, 8, 16, 32, MOST_SLOWNESS, MOST_SLOWNESS]
+    assert attempts.slowness("b") == 1
     now[0] = FORGET_AFTER_S
-    assert attempts.wait_s("a") == 0
+    assert attempts.slowness("a") == 1
 
 
-def test_guessing_is_stopped_with_429_even_for_the_right_password():
+def test_nobody_is_shut_out_by_the_wrong_passwords_of_others_at_the_same_address():
     http = client(Doorman(KEY, admin_password="right"))
-    statuses = [log_in(http, password=f"guess {i}").status_code for i in range(MAX_FAILURES + 1)]
-    assert statuses == [403] * MAX_FAILURES + [429]
-    refused = log_in(http)
+    for number in range(30):
+        assert log_in(http, password=f"guess {number}").status_code == 403
+    assert log_in(http).status_code == 303
+    assert me(http)["is_admin"]
+
+
+def test_a_browser_that_knew_the_password_is_not_slowed_down_by_its_neighbours():
+    slept = []
+    doorman = Doorman(KEY, admin_password="right")
+    app = make_app(doorman)
+    http = TestClient(app, base_url=HERE)
+    assert log_in(http).status_code == 303
+    http.post("/logout")
+
+    async def note(seconds):
+        slept.append(seconds)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("webapp.login.asyncio.sleep", note)
+        app = make_app(doorman, delay_s=1)
+        stranger = TestClient(app, base_url=HERE)
+        for _ in range(10):
+            log_in(stranger, password="wrong")
+        assert slept[-1] == 16
+        known = TestClient(app, base_url=HERE, cookies=dict(http.cookies))
+        assert log_in(known).status_code == 303 and slept[-1] == 1
+        # Its cookie is no free pass for guessing.
+        for _ in range(10):
+            log_in(TestClient(app, base_url=HERE, cookies=dict(http.cookies)), password="wrong")
+        assert slept[-1] == 16
+
+
+async def test_only_a_few_attempts_of_one_source_wait_at_once_and_the_rest_is_told():
+    attempts = Attempts()
+    with ExitStack() as stack:
+        heard = [stack.enter_context(attempts.waiting("a")) for _ in range(MAX_WAITING + 2)]
+        assert heard == [True] * MAX_WAITING + [False] * 2
+        assert stack.enter_context(attempts.waiting("b"))
+    with attempts.waiting("a") as is_heard:
+        assert is_heard
+    assert not attempts._num_waiting
+    http = client(Doorman(KEY, admin_password="right"), attempts=attempts)
+    with ExitStack() as stack:
+        for _ in range(MAX_WAITING):
+            stack.enter_context(attempts.waiting("address 127.0.0.1"))
+        refused = log_in(http)
     assert refused.status_code == 429 and int(refused.headers["retry-after"]) > 0
+
+
+def test_a_form_larger_than_any_password_is_not_read():
+    http = client(Doorman(KEY, admin_password="right"))
+    assert log_in(http, padding="x" * MAX_FORM_BYTES).status_code == 413
     assert not me(http)["is_admin"]
 
 
 def test_the_right_password_clears_earlier_mistakes():
     http = client(Doorman(KEY, admin_password="right"))
     for _ in range(3):
-        for _ in range(MAX_FAILURES - 1):
+        for _ in range(FREE_FAILURES):
             assert log_in(http, password="wrong").status_code == 403
         assert log_in(http).status_code == 303
 
 
 def test_very_many_addresses_cost_no_memory_without_end(monkeypatch):
-    monkeypatch.setattr("webapp.login.MAX_ADDRESSES", 10)
+    monkeypatch.setattr("webapp.login.MAX_SOURCES", 10)
     attempts = Attempts()
     for number in range(1000):
         attempts.count_failure(str(number))

@@ -2,25 +2,42 @@
 
 import asyncio
 import logging
+import secrets
 import time
-from collections import deque
-from collections.abc import Callable, MutableMapping
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, MutableMapping
+from contextlib import contextmanager
 from html import escape
 from urllib.parse import parse_qs
 
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
-from webapp.auth import CookieKeys, Doorman, Identity, read_key
+from webapp.auth import (
+    COOKIE_LIFETIME_S,
+    CookieKeys,
+    Doorman,
+    Frame,
+    Identity,
+    Seal,
+    cookie_header,
+    read_key,
+)
 from webapp.settings import Platform, Settings
 
 log = logging.getLogger(__name__)
 
 HUGGING_FACE = "/oauth/huggingface/login"
 DELAY_S = 0.5
-MAX_FAILURES = 5
+# So many wrong passwords cost no more than the delay; each further one doubles it.
+FREE_FAILURES = 5
+MAX_FAILURES = 32
+MOST_SLOWNESS = 60
+MAX_WAITING = 5
 FORGET_AFTER_S = 300.0
-MAX_ADDRESSES = 10_000
+MAX_SOURCES = 10_000
+MAX_FORM_BYTES = 10_240
+KNOWN_COOKIE = "palaver_known"
 
 NO_STORE = {"cache-control": "no-store"}
 
@@ -75,32 +92,45 @@ def safe_path(target: str) -> str:
 
 
 class Attempts:
-    """Remembers wrong passwords per address, for a while and for so many addresses at most."""
+    """Remembers wrong passwords per source, for a while and of so many sources at most.
+
+    A source is an address, or a browser that knew the password before. Each wrong password makes
+    the next attempt of its source wait longer, and only a few may wait at once; nobody is shut
+    out, because many people may have one address.
+    """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic):
         self._clock = clock
         self._failures: MutableMapping[str, deque[float]] = {}
+        self._num_waiting: Counter[str] = Counter()
 
-    def wait_s(self, address: str) -> float:
-        """Return how long `address` has to wait before its next attempt; 0 is not at all."""
-        times = self._recent(address)
-        if len(times) < MAX_FAILURES:
-            return 0.0
-        return max(0.0, times[0] + FORGET_AFTER_S - self._clock())
+    def slowness(self, source: str) -> int:
+        """Return how many times the usual delay the next attempt of `source` takes."""
+        num_more = max(0, len(self._recent(source)) - FREE_FAILURES)
+        return int(min(2**num_more, MOST_SLOWNESS))
 
-    def count_failure(self, address: str) -> None:
+    @contextmanager
+    def waiting(self, source: str) -> Iterator[bool]:
+        """Yield whether `source` may wait for its answer as well; it does as long as the block."""
+        self._num_waiting[source] += 1
+        try:
+            yield self._num_waiting[source] <= MAX_WAITING
+        finally:
+            self._num_waiting -= Counter({source: 1})
+
+    def count_failure(self, source: str) -> None:
         """Note a wrong password."""
-        if len(self._failures) >= MAX_ADDRESSES:
+        if len(self._failures) >= MAX_SOURCES:
             self._failures.pop(next(iter(self._failures)))
-        times = self._failures.setdefault(address, deque(maxlen=MAX_FAILURES))
+        times = self._failures.setdefault(source, deque(maxlen=MAX_FAILURES))
         times.append(self._clock())
 
-    def forget(self, address: str) -> None:
-        """Forget the wrong passwords of `address`: it knew the right one."""
-        self._failures.pop(address, None)
+    def forget(self, source: str) -> None:
+        """Forget the wrong passwords of `source`: it knew the right one."""
+        self._failures.pop(source, None)
 
-    def _recent(self, address: str) -> deque[float]:
-        times = self._failures.get(address, deque())
+    def _recent(self, source: str) -> deque[float]:
+        times = self._failures.get(source, deque())
         while times and times[0] + FORGET_AFTER_S <= self._clock():
             times.popleft()
         return times
@@ -119,24 +149,30 @@ def router(
 
     @routes.post("/login")
     async def log_in(request: Request) -> Response:
-        fields = parse_qs((await request.body()).decode(errors="replace"))
-        target = safe_path(fields.get("next", ["/"])[0])
-        address = request.client.host if request.client else ""
-        if wait_s := tries.wait_s(address):
-            error = f"Too many wrong passwords; wait {wait_s / 60:.0f} minutes and try again."
-            page = _page(doorman, request, target, error=error, status=429)
-            page.headers["retry-after"] = str(int(wait_s) + 1)
-            return page
-        # Noted before the answer is known: guesses sent side by side count too.
-        tries.count_failure(address)
-        await asyncio.sleep(delay_s)
-        if not doorman.matches_password(fields.get("password", [""])[0]):
+        source = _find_source(doorman, request)
+        with tries.waiting(source) as is_heard:
+            if not is_heard:
+                error = "Too many attempts at once; try again in a moment."
+                page = _page(doorman, request, "/", error=error, status=429)
+                page.headers["retry-after"] = "30"
+                return page
+            fields = await read_form(request)
+            if fields is None:
+                error = "That is longer than any password."
+                return _page(doorman, request, "/", error=error, status=413)
+            pause_s = delay_s * tries.slowness(source)
+            # Noted before the answer is known: guesses sent side by side count too.
+            tries.count_failure(source)
+            await asyncio.sleep(pause_s)
+        target = safe_path(fields.get("next", "/"))
+        if not doorman.matches_password(fields.get("password", "")):
             error = "That is not the administrator's password."
             return _page(doorman, request, target, error=error, status=403)
-        tries.forget(address)
+        tries.forget(source)
         response = RedirectResponse(target, status_code=303)
         is_https = request.url.scheme == "https"
         response.headers.append("set-cookie", doorman.admin_header(is_https=is_https))
+        response.headers.append("set-cookie", _known_header(doorman, is_https=is_https))
         return response
 
     @routes.post("/logout")
@@ -147,6 +183,33 @@ def router(
         return response
 
     return routes
+
+
+async def read_form(request: Request) -> dict[str, str] | None:
+    """Return the fields of a small form, the first of each name; None if it is a large one."""
+    body = await request.body()
+    if len(body) > MAX_FORM_BYTES:
+        return None
+    fields = parse_qs(body.decode(errors="replace"))
+    return {name: values[0] for name, values in fields.items()}
+
+
+def _find_source(doorman: Doorman, request: Request) -> str:
+    # A browser that knew the password is on its own, whoever guesses at its address: see
+    # "device cookies" at owasp.org. Guessing with its cookie is slowed down just the same.
+    known = _known_browsers(doorman).open(request.cookies.get(KNOWN_COOKIE))
+    address = request.client.host if request.client else ""
+    return f"browser {known}" if known else f"address {address}"
+
+
+def _known_browsers(doorman: Doorman) -> Seal:
+    return Seal(doorman.keys, purpose="known browser", lifetime_s=COOKIE_LIFETIME_S)
+
+
+def _known_header(doorman: Doorman, *, is_https: bool) -> str:
+    value = _known_browsers(doorman).close(secrets.token_hex(16))
+    frame: Frame = "shared" if doorman.in_frame else "none"
+    return cookie_header(KNOWN_COOKIE, value, COOKIE_LIFETIME_S, is_https=is_https, frame=frame)
 
 
 def _page(

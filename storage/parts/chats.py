@@ -7,6 +7,7 @@ from typing import Any
 from chat.types import Conversation, Generation, StoredMessage, Thread, Turn, Verdict
 from storage import chats, conversations, tree, turns
 from storage.parts.part import Part
+from storage.records import Consent
 
 
 class Chats(Part):
@@ -75,20 +76,22 @@ class Chats(Part):
         *,
         title: str = "",
         history: Sequence[StoredMessage] = (),
+        consent: Consent | None = None,
     ) -> None:
         """Remember a turn, all of it or nothing, and put its branch on display.
 
         User and conversation (with `title`) come into being when they aren't there yet. A
         question that is there already gets one more answer. An answer that is there already
         changes nothing, so a caller in doubt may simply try again. `history` are messages before
-        the question that aren't there yet, each after its parent.
+        the question that aren't there yet, each after its parent. `consent` is the owner's word on
+        the conversation, said while the turn came about.
 
         Raises:
             NotFound: the conversation is another owner's, or has no message ``turn.parent_id``.
             InvalidRequest: an id is already that of another message.
         """
         with self._database.write() as session:
-            turns.record_turn(session, self._clock, owner_id, turn, title, history)
+            turns.record_turn(session, self._clock, owner_id, turn, title, history, consent)
 
     def rename_conversation(self, owner_id: str, conversation_id: str, title: str) -> None:
         """Give a conversation another title; its place in the list stays."""

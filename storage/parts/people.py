@@ -55,6 +55,10 @@ class People(Part):
         """Delete a user and everything of theirs; return how many conversations that were."""
         return privacy.delete_user(self._database, user_id)
 
+    def export_users(self) -> Iterator[dict[str, Any]]:
+        """Yield everybody as a record for JSON, with the number of their chats; oldest first."""
+        return privacy.export_users(self._database)
+
     def export_user(self, user_id: str) -> Iterator[dict[str, Any]]:
         """Yield everything of a user as records for JSON; see `storage.privacy`."""
         return privacy.export_user(self._database, user_id)

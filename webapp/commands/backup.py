@@ -38,6 +38,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(arguments: Namespace, settings: "Settings") -> int:
     """Write the backup; print its name."""
+    from storage.backup import check_copy
     from webapp.commands.bundle import DATABASE, KEY, write_bundle
     from webapp.commands.database import copy_database, find_file
 
@@ -56,6 +57,7 @@ def run(arguments: Namespace, settings: "Settings") -> int:
         tempfile.TemporaryDirectory(dir=target.parent, prefix=".palaver-backup-") as folder,
     ):
         copy_database(database, Path(folder) / DATABASE)
+        check_copy(Path(folder) / DATABASE, database.name)
         if key.exists():
             with naming(key):
                 shutil.copyfile(key, Path(folder) / KEY)

@@ -1,8 +1,9 @@
 """Publish this folder as a Hugging Face Space, new or there already.
 
-Exactly the files that git tracks go there, without keys, databases and the like. The token is the
-one of `hf auth login`, or HF_TOKEN. The disk of a Space is wiped at each restart: with --dataset
-the chats are kept in a private dataset, which is made if it isn't there. See docs/hosting.md.
+Exactly the files that git tracks go there; where a key, a database or the like is among them,
+nothing does. The token is the one of `hf auth login`, or HF_TOKEN. The disk of a Space is wiped at
+each restart: with --dataset the chats are kept in a private dataset, which is made if it isn't
+there. See docs/hosting.md.
 """
 
 import re
@@ -77,7 +78,12 @@ def run(arguments: Namespace, settings: "Settings") -> int:
     platform = read_platform()
     api = make_api(platform.hub_token, platform.hub_endpoint)
     done = deploy_space(
-        space, _ROOT, api=api, is_rehearsal=arguments.dry_run, progress=_show_progress
+        space,
+        _ROOT,
+        api=api,
+        private=[arguments.secrets] if arguments.secrets else [],
+        is_rehearsal=arguments.dry_run,
+        progress=_show_progress,
     )
     print(done.describe())
     if arguments.dataset and not hub_token:

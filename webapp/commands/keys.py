@@ -1,4 +1,4 @@
-"""Make, list and revoke the keys that programs show at /v1.
+"""Make, list and revoke the keys that programs send to /v1.
 
 A key is shown once, when it is made; only its hash is stored. Programs send it as
 'Authorization: Bearer KEY'. As soon as there is one, /v1 asks for a key on this machine too. The

@@ -3,7 +3,8 @@
 Stop the server first: while anything has the database open, nothing is restored. Everything in the
 file is checked before anything changes. A database with chats in it is replaced only with --force,
 and is then kept beside the new one, as is an old key. A plain SQLite file of Palaver's can be
-restored too; the key then stays as it is.
+restored too; the key then stays as it is. Where PALAVER_SYNC keeps a copy, the next start brings
+what was restored there, and what is newer than the backup back from there.
 """
 
 import tarfile
@@ -52,6 +53,7 @@ def run(arguments: Namespace, settings: "Settings") -> int:
             _restore(arguments.file, Path(folder), settings, is_forced=arguments.force)
     if settings.cookie_key:
         tell("PALAVER_COOKIE_KEY signs the cookies here, whatever key the backup holds.")
+    tell("A copy that PALAVER_SYNC keeps gets to know what was restored at the next start.")
     print(f"The chats are back in {path}. Start the server to use them.")
     return 0
 

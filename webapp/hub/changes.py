@@ -1,6 +1,7 @@
 """Files of changed rows: how they are named, written and read."""
 
 import json
+import logging
 import re
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -9,11 +10,14 @@ from typing import Any
 
 from chat.errors import PalaverError
 
+log = logging.getLogger(__name__)
+
 Record = Mapping[str, Any]
 
 FOLDER = "changes/"
 # Small enough that the Hub keeps each as plain git content, which a squash really removes.
 MAX_FILE_BYTES = 4_000_000
+FAR_AHEAD = timedelta(days=366)
 _TIME = "%Y%m%dT%H%M%S.%fZ"
 _NAME = re.compile(r"changes/(\d{8}T\d{6}\.\d{6}Z)-[0-9a-f]{8}-\d{6}\.jsonl")
 
@@ -34,6 +38,18 @@ class Names:
         self._number = 0
         self._last = datetime.min.replace(tzinfo=UTC)
 
+    def follow(self, names: Iterable[str]) -> None:
+        """Let what is written from now on come after the files called `names`, whatever the clock.
+
+        A clock that was ahead when they were written must not put our changes before them. A name
+        of another year than ours can't be right: to follow it would last for ever.
+        """
+        times = [time_of(name) for name in names if is_change_file(name)]
+        sane = [time for time in times if time - self._clock() < FAR_AHEAD]
+        if len(sane) < len(times):
+            log.warning("%d files of chats are from the far future", len(times) - len(sane))
+        self._last = max([self._last, *sane])
+
     def next(self) -> str:
         """Return a name that sorts after all of this process's earlier ones."""
         # A clock that is set back must not put new changes before old ones.
@@ -44,13 +60,17 @@ class Names:
 
 def is_change_file(name: str) -> bool:
     """Say whether `name` is that of a file of changes."""
-    return _NAME.fullmatch(name) is not None
+    try:
+        return bool(time_of(name))
+    except ValueError:
+        return False
 
 
 def time_of(name: str) -> datetime:
-    """Return when the file called `name` was written."""
+    """Return when the file called `name` was written; raises ValueError for other files."""
     match = _NAME.fullmatch(name)
-    assert match, name
+    if not match:
+        raise ValueError(name)
     return datetime.strptime(match[1], _TIME).replace(tzinfo=UTC)
 
 
@@ -87,6 +107,11 @@ def decode(name: str, content: bytes) -> list[Record]:
     except (ValueError, RecursionError) as error:
         raise DamagedFile(f"The file {name} is damaged: it isn't what was written.") from error
     return rows
+
+
+def has_deletions(records: Iterable[Record]) -> bool:
+    """Say whether the records tell of anything that is gone."""
+    return any(record.get("deleted") for record in records)
 
 
 def _is_record(row: object) -> bool:

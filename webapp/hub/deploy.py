@@ -1,6 +1,6 @@
 """Publishing a folder as a Hugging Face Space, with the dataset that keeps its chats."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -106,6 +106,7 @@ def deploy_space(
     folder: Path,
     *,
     api: HfApi,
+    private: Collection[Path] = (),
     is_rehearsal: bool = False,
     progress: Progress = lambda done, total: None,
 ) -> Deployment:
@@ -113,6 +114,7 @@ def deploy_space(
 
     Secrets and variables are set before the files arrive, so that the first start has them. A
     rehearsal looks at everything and changes nothing. `progress` is told bytes done and in all.
+    `private` files are never published: where one is among them, nothing is.
 
     Raises:
         InvalidRequest: the name, or a file that can't be published.
@@ -120,7 +122,7 @@ def deploy_space(
         PalaverError: the Hub refuses or can't be reached.
     """
     _check_names(space)
-    files = list_files(folder)
+    files = list_files(folder, private)
     sizes = {name: (folder / name).stat().st_size for name in files}
     with _errors(space.name):
         there = _list_there(api, space.name)

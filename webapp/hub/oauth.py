@@ -8,11 +8,12 @@ import base64
 import hashlib
 import logging
 import secrets
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from html import escape
 from typing import Any
-from urllib.parse import parse_qs, urlencode
+from urllib.parse import urlencode
 
 import httpx
 from fastapi import APIRouter, Request
@@ -20,7 +21,7 @@ from fastapi.responses import RedirectResponse, Response
 from starlette.concurrency import run_in_threadpool
 
 from webapp.auth import COOKIE, Account, Doorman, Seal, cookie_header
-from webapp.login import plain_page, safe_path
+from webapp.login import plain_page, read_form, safe_path
 from webapp.settings import OAuthClient, Platform
 
 log = logging.getLogger(__name__)
@@ -31,6 +32,7 @@ LOGOUT = "/oauth/huggingface/logout"
 FLOW_COOKIE = "palaver_sign_in"
 FLOW_LIFETIME_S = 600
 TIMEOUT_S = 15.0
+ENDPOINTS_LIFETIME_S = 3600.0
 
 MoveUser = Callable[[str, str], object]
 
@@ -39,23 +41,31 @@ class SignInFailed(Exception):
     """Hugging Face couldn't be asked, or said no."""
 
 
-@dataclass(frozen=True, slots=True)
 class Provider:
     """Hugging Face, as an OpenID provider."""
 
-    client: OAuthClient
+    def __init__(self, client: OAuthClient, clock: Callable[[], float] = time.monotonic):
+        self.client = client
+        self._clock = clock
+        # To read the certificates takes 30 ms, in which nobody else would be served.
+        self._tls = httpx.create_ssl_context()
+        self._endpoints: dict[str, str] = {}
+        self._read_at = -ENDPOINTS_LIFETIME_S
 
-    async def read_endpoints(self, http: httpx.AsyncClient) -> dict[str, str]:
-        """Return where to send people, and where to ask.
+    async def read_endpoints(self) -> dict[str, str]:
+        """Return where to send people, and where to ask; it is asked for once an hour.
 
         Raises:
             SignInFailed: they couldn't be read.
         """
-        url = f"{self.client.provider_url}/.well-known/openid-configuration"
-        found = await _ask(http.get(url))
-        return {name: str(found[f"{name}_endpoint"]) for name in ("authorization", "token")} | {
-            "userinfo": str(found["userinfo_endpoint"])
-        }
+        if not self._endpoints or self._clock() - self._read_at >= ENDPOINTS_LIFETIME_S:
+            url = f"{self.client.provider_url}/.well-known/openid-configuration"
+            async with self._open() as http:
+                found = await _ask(http.get(url))
+            names = ("authorization", "token", "userinfo")
+            self._endpoints = {name: str(found[f"{name}_endpoint"]) for name in names}
+            self._read_at = self._clock()
+        return self._endpoints
 
     async def read_account(self, code: str, verifier: str, redirect_uri: str) -> Account:
         """Return who came back with `code`.
@@ -66,8 +76,8 @@ class Provider:
         fields = {"grant_type": "authorization_code", "code": code}
         fields |= {"redirect_uri": redirect_uri, "code_verifier": verifier}
         fields["client_id"] = self.client.client_id
-        async with httpx.AsyncClient(timeout=TIMEOUT_S) as http:
-            endpoints = await self.read_endpoints(http)
+        endpoints = await self.read_endpoints()
+        async with self._open() as http:
             auth = (self.client.client_id, self.client.client_secret)
             token = await _ask(http.post(endpoints["token"], data=fields, auth=auth))
             bearer = {"authorization": f"Bearer {token.get('access_token', '')}"}
@@ -76,6 +86,9 @@ class Provider:
         if not isinstance(subject, str) or not isinstance(name, str) or not subject or not name:
             raise SignInFailed("the account has no id or no name")
         return Account(subject, name)
+
+    def _open(self) -> httpx.AsyncClient:
+        return httpx.AsyncClient(timeout=TIMEOUT_S, verify=self._tls)
 
 
 async def _ask(request: Any) -> dict[str, Any]:
@@ -109,8 +122,10 @@ def router(doorman: Doorman, platform: Platform, move_user: MoveUser) -> APIRout
 
     @routes.post(LOGIN)
     async def begin_from_frame(request: Request) -> Response:
-        fields = parse_qs((await request.body()).decode(errors="replace"))
-        visitor_id = doorman.handover.open(fields.get("visitor", [""])[0])
+        fields = await read_form(request)
+        if fields is None:
+            return plain_page("Not signed in", "<p>That form is too long.</p>", status=413)
+        visitor_id = doorman.handover.open(fields.get("visitor"))
         return await flow.begin(request, str(visitor_id or ""), "/", is_from_frame=True)
 
     @routes.get(CALLBACK)
@@ -147,8 +162,7 @@ class _Flow:
     ) -> Response:
         state, verifier = secrets.token_urlsafe(24), secrets.token_urlsafe(48)
         try:
-            async with httpx.AsyncClient(timeout=TIMEOUT_S) as http:
-                endpoints = await self.provider.read_endpoints(http)
+            endpoints = await self.provider.read_endpoints()
         except (SignInFailed, KeyError) as error:
             return self._explain("Hugging Face can't be reached now; try again later.", error)
         url = f"{endpoints['authorization']}?{urlencode(self._query(request, state, verifier))}"

@@ -8,11 +8,11 @@ restart replaces) is applied with all that came after it.
 
 import logging
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from chat.errors import PalaverError, SetupError
+from chat.errors import PalaverError, SetupError, StorageError
 from webapp.auth import merge_keys, read_key
 from webapp.hub.changes import (
     DamagedFile,
@@ -20,13 +20,14 @@ from webapp.hub.changes import (
     Record,
     decode,
     encode,
+    has_deletions,
     is_change_file,
     time_of,
 )
+from webapp.hub.condition import Condition
 from webapp.hub.manifest import check_empty, read_manifest, write_manifest
 from webapp.hub.remote import KEY, MANIFEST, Remote, RemoteUnavailable
-from webapp.hub.seen import Seen
-from webapp.hub.synced import SyncedStore
+from webapp.hub.synced import Changes, SyncedStore
 
 log = logging.getLogger(__name__)
 
@@ -60,17 +61,16 @@ class Sync:
         self._carries_key = carries_key
         self._clock = clock
         self._names = Names(clock)
+        self._condition = Condition(remote.kind, remote.target)
         self._lock = threading.Lock()
-        self._seen = Seen(data_dir / "sync.json", remote.target)
-        self._damaged: frozenset[str] = frozenset()
-        self._needs_snapshot = False
-        self._has_tombstones = False
+        # The files that are in the database, and whether each holds deletions.
+        self._seen: dict[str, bool] = {}
+        # The notes up to here are in the other place, in files not all of which may be noted yet.
+        self._pushed_to = 0
+        self._unmarked: dict[str, bool] = {}
         self._has_compacted = False
         self._connected_at: datetime | None = None
         self._opened_at = self._pulled_at = datetime.min.replace(tzinfo=UTC)
-        self._pushed_at: datetime | None = None
-        self._num_failures = 0
-        self._note = ""
         self.on_key: Callable[[bytes], None] = lambda key: None
 
     # What the application calls
@@ -85,22 +85,21 @@ class Sync:
             SetupError: the place can never be used like this; what to do is in the message.
         """
         self._data_dir.mkdir(parents=True, exist_ok=True)
-        self._store.track_changes()
-        self._seen.load()
-        self._needs_snapshot = not self._seen.names and not self._store.is_empty()
+        self._seen = dict(self._store.join_place(self._remote.target))
         try:
             with self._lock:
                 self._connect()
-            self._note_success()
+            self._condition.note_success()
         except SetupError:
             raise
         except PalaverError as error:
-            self._note_failure(str(error))
+            self._condition.note_failure(str(error))
 
-    def exchange(self) -> bool:
+    def exchange(self, *, is_stopping: bool = False) -> bool:
         """Push what has changed here, and pull what is new there; say whether that worked.
 
-        What can't be done now is noted, and done at a later call.
+        What can't be done now is noted, and done at a later call. `is_stopping` leaves out what
+        can wait for the next start.
         """
         try:
             with self._lock:
@@ -109,49 +108,37 @@ class Sync:
                 elif self._clock() - self._opened_at > LOOK_EVERY:
                     self._open()
                 self._push()
-                if self._is_time_to_pull():
-                    self._pull(self._remote.list())
-                self._compact_if_due()
-            self._note_success()
+                if not is_stopping:
+                    if self._is_time_to_pull():
+                        self._look()
+                    self._compact_if_due()
+            self._condition.note_success()
         except PalaverError as error:
-            self._note_failure(str(error))
+            self._condition.note_failure(str(error))
         except Exception as error:
             log.exception("Syncing failed")
-            self._note_failure(f"Something unexpected went wrong ({type(error).__name__}).")
-        return self._num_failures == 0
+            self._condition.note_failure(
+                f"Something unexpected went wrong ({type(error).__name__})."
+            )
+        return self._condition.num_failures == 0
 
     @property
     def num_failures(self) -> int:
         """How many times in a row it failed."""
-        return self._num_failures
+        return self._condition.num_failures
 
     def status(self) -> dict[str, object]:
-        """Return how it goes: kind, target, state (ok, behind or failing), last_push, pending."""
+        """Return how it goes, in words for everybody (see `Condition.status`)."""
         try:
-            is_pending = bool(self._store.read_changes(1).records)
+            is_pending = self._store.has_changes(after=self._pushed_to)
         except PalaverError:
             is_pending = True  # the database can't be asked, which is told elsewhere
-        is_failing = self._num_failures > 0 or bool(self._damaged)
-        return {
-            "kind": self._remote.kind,
-            "target": self._remote.target,
-            "state": "failing" if is_failing else "behind" if is_pending else "ok",
-            "last_push": self._pushed_at.isoformat() if self._pushed_at else None,
-            "pending": is_pending,
-            "note": self._note or self._damage,
-        }
+        return self._condition.status(is_pending=is_pending)
 
     @property
     def banner(self) -> str:
         """One sentence for the page, or nothing when all is well."""
-        if self._connected_at is None:
-            return "Earlier chats couldn't be fetched yet; they appear once that works."
-        if self._damaged:
-            return "Some earlier chats couldn't be read; the log and /health name the files."
-        # One failure may be a hiccup, and the next round is soon.
-        if self._num_failures > 1:
-            return "New chats can't be kept safe right now: a restart would lose the latest ones."
-        return ""
+        return self._condition.banner
 
     # Connecting
 
@@ -162,22 +149,31 @@ class Sync:
 
     def _connect(self) -> None:
         self._open()
-        names = self._remote.list()
+        names = self._list()
         schema = self._check_manifest(names)
         self._exchange_keys(names)
-        if self._needs_snapshot:
-            self._write_parts(self._store.snapshot())
-            self._needs_snapshot = False
         self._push()
-        self._pull(self._remote.list())
+        self._pull(self._list())
         if schema != self._store.schema_revision():
             self._remote.write({MANIFEST: write_manifest(self._store.schema_revision())})
         self._connected_at = self._clock()
+        self._condition.is_connected = True
+
+    def _list(self) -> frozenset[str]:
+        """Return all names; what is written from now on comes after them."""
+        names = self._remote.list()
+        self._names.follow(names)
+        if self._seen and not (MANIFEST in names and any(map(is_change_file, names))):
+            log.warning("%s was emptied; all chats go there anew", self._remote.target)
+            self._store.leave_places()
+            self._store.join_place(self._remote.target)
+            self._seen = {name: has for name, has in self._seen.items() if name in names}
+        return names
 
     def _check_manifest(self, names: frozenset[str]) -> str:
         ours = self._store.schema_revision()
         if MANIFEST not in names:
-            check_empty(names, self._remote.target)
+            check_empty(names - self._seen.keys(), self._remote.target)
             self._remote.write({MANIFEST: write_manifest(ours)})
             return ours
         content = self._remote.read([MANIFEST])[MANIFEST]
@@ -195,10 +191,24 @@ class Sync:
     # Pushing
 
     def _push(self) -> None:
-        while (changes := self._store.read_changes(NUM_RECORDS)).records:
-            self._has_tombstones |= any(record.get("deleted") for record in changes.records)
-            self._write_parts(changes.records)
-            self._store.forget_changes(changes.last)
+        while changes := self._read_changes():
+            has_any = has_deletions(changes.records)
+            self._unmarked |= dict.fromkeys(self._write_parts(changes.records), has_any)
+            # Even if the disk is full and the notes stay, they aren't pushed again.
+            self._pushed_to = changes.last
+            self._seen |= self._unmarked
+            self._forget()
+        if self._unmarked:
+            self._forget()
+
+    def _read_changes(self) -> Changes | None:
+        changes = self._store.read_changes(NUM_RECORDS, after=self._pushed_to)
+        return changes if changes.records else None
+
+    def _forget(self) -> None:
+        place = self._remote.target
+        self._store.forget_changes(self._pushed_to, place=place, files=self._unmarked)
+        self._unmarked = {}
 
     def _write_parts(self, records: Iterable[Record]) -> list[str]:
         written = []
@@ -212,8 +222,7 @@ class Sync:
 
     def _write(self, files: Mapping[str, bytes]) -> list[str]:
         self._remote.write(files)
-        self._seen.add(files)
-        self._pushed_at = self._clock()
+        self._condition.pushed_at = self._clock()
         return list(files)
 
     # Pulling
@@ -223,44 +232,64 @@ class Sync:
         now = self._clock()
         return now - self._connected_at < OVERLAP or now - self._pulled_at > LOOK_EVERY
 
+    def _look(self) -> None:
+        names = self._list()
+        if MANIFEST in names:
+            self._pull(names)
+        else:
+            self._connect()
+
     def _pull(self, names: frozenset[str]) -> None:
         files = sorted(filter(is_change_file, names))
-        unseen = [name for name in files if name not in self._seen.names | self._damaged]
+        known = self._seen.keys() | self._condition.damaged
+        unseen = [name for name in files if name not in known]
         if unseen:
-            self._replay([name for name in files if name >= unseen[0]])
-        if not self._seen.names <= set(files):  # somebody made many files one
-            self._seen.replace(self._seen.names & set(files))
+            self._replay([name for name in files if name >= unseen[0]], files)
+        if not self._seen.keys() <= set(files):  # somebody made many files one
+            self._replace_seen({name: self._seen[name] for name in files if name in self._seen})
         self._pulled_at = self._clock()
 
-    def _replay(self, files: Sequence[str]) -> None:
-        contents = self._remote.read(files)
-        whole = [name for name in files if self._is_whole(name, contents[name])]
-        records = (record for name in whole for record in decode(name, contents[name]))
+    def _replay(self, late: Sequence[str], files: Sequence[str]) -> None:
         try:
-            self._store.apply_changes(records)
+            try:
+                self._apply(late)
+            except StorageError:
+                # What a late file rests on may have been deleted in an earlier one.
+                if len(late) == len(files):
+                    raise
+                self._apply(files)
         except PalaverError as error:
             raise RemoteUnavailable(
-                f"Earlier chats couldn't be brought back ({error}) {self._damage}".strip()
+                f"Earlier chats couldn't be brought back ({error}) {self._condition.damage}".strip()
             ) from error
-        self._seen.add(whole)
-        log.info("Brought back %d files of chats from %s", len(whole), self._remote.target)
 
-    def _is_whole(self, name: str, content: bytes) -> bool:
+    def _apply(self, files: Sequence[str]) -> None:
+        # Filled while the records are read, which is done before anything is written.
+        found: dict[str, bool] = {}
+        records = self._read_records(files, found)
+        self._store.apply_changes(records, place=self._remote.target, files=found)
+        self._seen |= found
+        log.info("Brought back %d files of chats from %s", len(found), self._remote.target)
+
+    def _read_records(self, files: Sequence[str], found: dict[str, bool]) -> Iterator[Record]:
+        contents = dict(self._remote.read(files))
+        for name in files:
+            there = self._decode(name, contents.pop(name))
+            if there is not None:
+                found[name] = has_deletions(there)
+                yield from there
+
+    def _decode(self, name: str, content: bytes) -> list[Record] | None:
         try:
-            records = decode(name, content)
+            return decode(name, content)
         except DamagedFile as error:
-            # It stays where it is, for somebody to look at: nothing is made one while it is there.
-            self._damaged |= {name}
-            log.warning("%s It is left out and left alone.", error)
-            return False
-        self._has_tombstones |= any(record.get("deleted") for record in records)
-        return True
+            # While it is there, nothing is made one.
+            self._condition.note_damage(name, str(error))
+            return None
 
-    @property
-    def _damage(self) -> str:
-        if not self._damaged:
-            return ""
-        return f"Damaged, left out and left alone: {', '.join(sorted(self._damaged))}."
+    def _replace_seen(self, files: dict[str, bool]) -> None:
+        self._seen = files
+        self._store.replace_files(self._remote.target, files)
 
     # Making many files one
 
@@ -269,11 +298,11 @@ class Sync:
         now = self._clock()
         # Not while another container may still write: what it adds to a chat that was deleted
         # here must meet that deletion.
-        seen = self._seen.names
-        if not seen or self._damaged or now - self._connected_at < OVERLAP:
+        seen = self._seen
+        if not seen or self._condition.damaged or now - self._connected_at < OVERLAP:
             return
         most = NUM_FILES_RUNNING if self._has_compacted else NUM_FILES
-        is_deleted_long_ago = self._has_tombstones and now - time_of(min(seen)) > PURGE_AFTER
+        is_deleted_long_ago = any(seen.values()) and now - time_of(min(seen)) > PURGE_AFTER
         if len(seen) > most or is_deleted_long_ago:
             self._compact()
         self._has_compacted = True
@@ -284,25 +313,16 @@ class Sync:
         Stopped half-way it has only written rows twice: the old files go last, oldest first, so
         that no deletion is forgotten before what it deletes.
         """
-        names = self._remote.list()
-        old = sorted(filter(is_change_file, names))
-        if self._damaged or not self._seen.names >= set(old):
+        old = sorted(filter(is_change_file, self._list()))
+        if not old or self._condition.damaged or not self._seen.keys() >= set(old):
             return
-        parts = self._write_parts(self._store.snapshot())
+        # Nobody is here and nobody was deleted: then this database isn't the one it should be.
+        if self._store.is_empty() and not any(self._seen.values()):
+            log.warning("What is in %s isn't here; nothing is removed", self._remote.target)
+            return
+        parts = dict.fromkeys(self._write_parts(self._store.snapshot()), False)
         manifest = write_manifest(self._store.schema_revision())
         self._remote.write({MANIFEST: manifest}, delete=old)
-        self._seen.replace(parts)
-        self._has_tombstones = False
+        self._replace_seen(parts)
         self._remote.squash()
         log.info("Made %d files of chats %d", len(old), len(parts))
-
-    def _note_failure(self, note: str) -> None:
-        self._num_failures += 1
-        self._note = note
-        log.warning("Chats aren't in step with %s: %s", self._remote.target, note)
-
-    def _note_success(self) -> None:
-        if self._num_failures:
-            log.info("Chats are in step with %s again", self._remote.target)
-        self._num_failures = 0
-        self._note = ""

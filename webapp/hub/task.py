@@ -30,7 +30,7 @@ class NoSync:
 
     def status(self) -> dict[str, object]:
         """Return that there is none, in the same shape as where there is one."""
-        nothing = {"target": "", "state": "off", "last_push": None, "pending": False}
+        nothing = {"state": "off", "last_push": None, "pending": False}
         return {"kind": "none", **nothing, "note": self.banner}
 
 
@@ -42,6 +42,8 @@ def open_sync(settings: Settings, platform: Platform, store: SyncedStore) -> "Sy
         SetupError: the place can't be used; what to do is in the message.
     """
     if not settings.sync:
+        # What changes from now on isn't noted, so no copy can follow it later on.
+        store.leave_places()
         is_wiped = bool(platform.space_id) and settings.database_url.startswith("sqlite")
         return NoSync(WIPED if is_wiped else "")
     if not settings.database_url.startswith("sqlite"):
@@ -75,15 +77,19 @@ def choose_remote(target: str, platform: Platform) -> Remote:
 
 
 @asynccontextmanager
-async def keeping_in_step(sync: "Sync | NoSync", *, every_s: float) -> AsyncIterator[None]:
-    """Push and pull every `every_s` seconds while the block runs, and once more at its end.
+async def keeping_in_step(
+    sync: "Sync | NoSync", *, every_s: float, stopping: asyncio.Event
+) -> AsyncIterator[None]:
+    """Push and pull every `every_s` seconds while the block runs, and push once more at its end.
 
-    Leave the block when the last turn is stored and before the store is closed.
+    When `stopping` is set, it pushes at once: the time until the block ends, which belongs to
+    answers under way, may be all that is left. Leave the block when the last turn is stored and
+    before the store is closed.
     """
     if isinstance(sync, NoSync):
         yield
         return
-    task = asyncio.create_task(_keep_in_step(sync, every_s))
+    task = asyncio.create_task(_keep_in_step(sync, every_s, stopping))
     try:
         yield
     finally:
@@ -93,17 +99,21 @@ async def keeping_in_step(sync: "Sync | NoSync", *, every_s: float) -> AsyncIter
         await _push_at_last(sync)
 
 
-async def _keep_in_step(sync: Sync, every_s: float) -> None:
-    while True:
+async def _keep_in_step(sync: Sync, every_s: float, stopping: asyncio.Event) -> None:
+    is_stopping = False
+    while not is_stopping:
         # Failing makes it wait longer and longer, up to a quarter of an hour.
         pause_s = every_s * 2 ** min(max(sync.num_failures - 1, 0), 10)
-        await asyncio.sleep(min(pause_s, max(every_s, LONGEST_PAUSE_S)))
-        await asyncio.to_thread(sync.exchange)
+        with suppress(TimeoutError):
+            await asyncio.wait_for(stopping.wait(), min(pause_s, max(every_s, LONGEST_PAUSE_S)))
+        is_stopping = stopping.is_set()
+        await asyncio.to_thread(sync.exchange, is_stopping=is_stopping)
 
 
 async def _push_at_last(sync: Sync) -> None:
+    push = asyncio.to_thread(sync.exchange, is_stopping=True)
     try:
-        is_done = await asyncio.wait_for(asyncio.to_thread(sync.exchange), LAST_PUSH_S)
+        is_done = await asyncio.wait_for(push, LAST_PUSH_S)
     except TimeoutError:
         is_done = False
     if not is_done:

@@ -64,6 +64,12 @@ def upgrade() -> None:
     sa.PrimaryKeyConstraint('seq', name=op.f('pk_changes')),
     sqlite_autoincrement=True
     )
+    op.create_table('copied_files',
+    sa.Column('place', storage.columns.CleanText(), nullable=False),
+    sa.Column('name', storage.columns.CleanText(), nullable=False),
+    sa.Column('has_deletions', sa.Boolean(), nullable=False),
+    sa.PrimaryKeyConstraint('place', 'name', name=op.f('pk_copied_files'))
+    )
 
 
 def _make_ids_unique(table: str) -> None:
