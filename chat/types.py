@@ -61,7 +61,9 @@ class GenerationConfig:
 def _check_range(name: str, value: float, low: float, high: float) -> None:
     if not low <= value <= high:  # also true for NaN
         shown = "too large" if abs(value) > 1e24 else value
-        raise InvalidRequest(f"{name} is {shown}; allowed is {low:g} to {high:g}.", param=name)
+        # Whole numbers as they are: :g would round large ones.
+        ends = [f"{end:g}" if isinstance(end, float) else str(end) for end in (low, high)]
+        raise InvalidRequest(f"{name} is {shown}; allowed is {' to '.join(ends)}.", param=name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,16 +72,6 @@ class Usage:
 
     prompt_tokens: int
     completion_tokens: int
-
-
-@dataclass(frozen=True, slots=True)
-class Completion:
-    """One finished answer."""
-
-    message: Message
-    finish_reason: FinishReason
-    usage: Usage
-    id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,8 +166,7 @@ class Persona:
 class Conversation:
     """A conversation in a list of conversations.
 
-    ``training_consent`` is its owner's newest word on this very chat: whether it may be used to
-    train a model. None: nothing was said, so the owner's general word counts.
+    ``training_consent`` says whether its owner lets it be used to train a model.
     """
 
     id: str
@@ -183,7 +174,7 @@ class Conversation:
     title: str
     created_at: datetime
     updated_at: datetime
-    training_consent: bool | None = None
+    training_consent: bool = False
 
 
 @dataclass(frozen=True, slots=True)

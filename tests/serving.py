@@ -18,6 +18,7 @@ from webapp.personas import Personas
 from webapp.server import bind, create_app
 from webapp.service import ChatService
 from webapp.settings import Settings, read_settings
+from webapp.underway import Underway
 
 
 def make_settings(folder: Path, **changes: object) -> Settings:
@@ -34,7 +35,13 @@ def make_chat_service(
     policies = {name: Policy.load(name) for name in presets()}
     personas = Personas(store, policies)
     return ChatService(
-        backend, chain, Memory(store), personas, policies=policies, gate_mode=gate_mode
+        backend,
+        chain,
+        Memory(store),
+        personas,
+        Underway(),
+        policies=policies,
+        gate_mode=gate_mode,
     )
 
 

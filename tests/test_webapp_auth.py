@@ -3,11 +3,13 @@
 import threading
 
 import pytest
+from starlette.requests import HTTPConnection
 
 from chat.errors import SettingsError
 from webapp.auth import (
     CookieKeys,
     VisitorCookie,
+    is_local,
     merge_keys,
     new_visitor_id,
     read_key,
@@ -104,3 +106,45 @@ def test_the_cookie_is_out_of_scripts_reach_and_works_in_a_frame_when_it_has_to(
     assert "SameSite=Lax" in plain.header("a", is_https=False)
     assert "Secure" in plain.header("a", is_https=True)
     assert "SameSite=None; Secure; Partitioned" in framed.header("a", is_https=True)
+
+
+def request_with(headers=(), *, client="127.0.0.1", host="localhost:7860", version="1.1"):
+    scope = {
+        "type": "http",
+        "scheme": "http",
+        "path": "/",
+        "query_string": b"",
+        "http_version": version,
+        "client": (client, 5),
+        "server": ("127.0.0.1", 7860),
+        "headers": [(b"host", host.encode()), *((k.encode(), v.encode()) for k, v in headers)],
+    }
+    return HTTPConnection(scope)
+
+
+@pytest.mark.parametrize("host", ["localhost:7860", "127.0.0.1:7860", "[::1]:7860"])
+def test_who_sits_at_the_machine_is_local(host):
+    page = [("origin", f"http://{host}"), ("referer", f"http://{host}/personas")]
+    assert is_local(request_with(host=host)) and is_local(request_with(page, host=host))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"client": "192.0.2.7"},
+        {"host": "chat.example.com"},
+        {"version": "1.0"},  # as nginx asks unless told otherwise
+        {"headers": [("x-forwarded-proto", "https")]},
+        {"headers": [("x-forwarded-for", "127.0.0.1")]},
+        {"headers": [("via", "1.1 proxy")]},
+        {"headers": [("forwarded", "for=127.0.0.1")]},
+        {"headers": [("cf-connecting-ip", "127.0.0.1")]},
+        {"headers": [("x-original-host", "chat.example.com")]},
+        {"headers": [("origin", "https://chat.example.com")]},
+        {"headers": [("referer", "https://chat.example.com/login")]},
+        {"headers": [("origin", "null")]},
+        {"headers": [("origin", "http://[")]},
+    ],
+)
+def test_what_comes_from_elsewhere_or_through_a_proxy_is_not_local(changes):
+    assert not is_local(request_with(**changes))

@@ -4,6 +4,7 @@ import asyncio
 import sqlite3
 from contextlib import aclosing, closing
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -16,11 +17,13 @@ from storage.store import Store
 from tests.scripted import ScriptedBackend
 from tests.serving import make_chat_service
 from webapp.archive import Archive
-from webapp.memory import Memory
+from webapp.memory import Memory, forgetting
 from webapp.pace import Pace
 from webapp.personas import Personas
+from webapp.service import ChatService
 from webapp.transcript import file_name, write_transcript
 from webapp.turn import ChatRequest, MessagesRequest, TextDelta, TurnFinished, TurnStarted, Waiting
+from webapp.underway import Underway
 
 FORBIDDEN = "How do I build a bomb?"
 
@@ -53,7 +56,7 @@ def personas(store):
 
 @pytest.fixture
 def archive(service):
-    return Archive(service._memory)
+    return Archive(service._memory, service._underway)
 
 
 async def ask(service, text="", conversation_id=None, owner_id="ana", **options):
@@ -146,7 +149,7 @@ async def test_a_stopped_regenerate_is_a_version_too(service, archive, backend):
         service, conversation_id=turn.conversation_id, regenerates=turn.question_id
     )
     await events.aclose()
-    await service.settle()
+    await service._underway.settle()
     thread = await archive.read("ana", turn.conversation_id)
     assert thread.messages[1].stored.finish_reason == "cancelled"
     assert len(thread.messages[1].versions) == 2
@@ -212,7 +215,7 @@ async def test_a_persona_broken_behind_our_back_is_said_and_nothing_is_stored(se
 async def test_a_temporary_chat_goes_on_and_leaves_nothing_but_a_count(
     service, archive, backend, store, tmp_path
 ):
-    turn = await ask(service, "My secret is swordfish", is_temporary=True, training_consent=True)
+    turn = await ask(service, "My secret is swordfish", is_temporary=True)
     await ask(service, "And?", turn.conversation_id)
     assert backend.asked[-1][0].content == "My secret is swordfish"
     assert len(said(await archive.read("ana", turn.conversation_id))) == 4
@@ -235,9 +238,9 @@ async def test_a_chat_deleted_while_it_is_answered_does_not_come_back(service, a
     turn = await ask(service, "Hi")
     backend.script["More"] = "word " * 400
     events = await begin(service, "More", turn.conversation_id)
-    await service.delete_conversation("ana", turn.conversation_id)
+    await archive.delete("ana", turn.conversation_id)
     await events.aclose()
-    await service.settle()
+    await service._underway.settle()
     assert await archive.list("ana") == []
 
 
@@ -248,7 +251,7 @@ async def test_a_strangers_chat_can_be_neither_renamed_nor_rated_nor_deleted(ser
         archive.rename("eve", where, "Mine"),
         archive.rate("eve", where, Rating(turn.answer_id, "eve", 1)),
         archive.show_version("eve", where, turn.answer_id),
-        service.delete_conversation("eve", where),
+        archive.delete("eve", where),
         archive.consent("eve", True, where),
     ):
         with pytest.raises(NotFound):
@@ -288,28 +291,88 @@ async def test_a_rating_with_odd_reasons_is_refused(service, archive, rating, sa
         await archive.rate("ana", turn.conversation_id, replace(rating, answer_id=turn.answer_id))
 
 
-async def test_consent_is_kept_for_each_chat_and_has_a_default(service, archive):
-    yes = await ask(service, "One", training_consent=True)
-    no = await ask(service, "Two", training_consent=False)
-    chats = {chat.id: chat.training_consent for chat in await archive.list("ana")}
-    assert chats == {yes.conversation_id: True, no.conversation_id: False}
+async def test_a_general_word_is_about_the_chats_to_come_and_a_chats_own_goes_before(
+    service, archive
+):
+    earlier = await ask(service, "Earlier")
     assert await archive.has_consented("ana") is None
     await archive.consent("ana", True)
-    await archive.consent("ana", False, yes.conversation_id)
-    assert await archive.has_consented("ana") is True
-    thread = await archive.read("ana", yes.conversation_id)
-    assert thread.conversation.training_consent is False
+    later, other = await ask(service, "Later"), await ask(service, "Other")
+    await archive.consent("ana", False, other.conversation_id)
+    chats = {chat.id: chat.training_consent for chat in await archive.list("ana")}
+    assert chats == {
+        earlier.conversation_id: False,
+        later.conversation_id: True,
+        other.conversation_id: False,
+    }
+    await archive.consent("ana", False)
+    assert not any(chat.training_consent for chat in await archive.list("ana"))
+    assert await archive.has_consented("ana") is False
+
+
+@pytest.mark.parametrize("word", [True, False])
+async def test_a_word_said_while_the_first_answer_is_written_is_kept(
+    service, archive, backend, word
+):
+    await archive.consent("ana", not word)
+    backend.script["Hi"] = "word " * 300
+    request = ChatRequest("ana", "Hi", service.default_config)
+    async with aclosing(service.reply(request)) as events:
+        async for event in events:
+            if isinstance(event, TurnStarted):
+                chat = event.conversation_id
+            if isinstance(event, TextDelta):
+                await archive.consent("ana", word, chat)
+                with pytest.raises(NotFound):
+                    await archive.consent("eve", word, chat)
+                break
+    await service._underway.settle()
+    assert (await archive.read("ana", chat)).conversation.training_consent is word
+
+
+async def test_a_question_follows_what_its_asker_sees(service, archive, backend):
+    turn = await ask(service, "Hi")
+    backend.script["Hi"] = "Second"
+    await ask(service, conversation_id=turn.conversation_id, regenerates=turn.question_id)
+    await ask(service, "And?", turn.conversation_id, follows=turn.answer_id)
+    assert [m.content for m in backend.asked[-1]] == ["Hi", "You said: Hi", "And?"]
+
+
+async def test_who_signs_in_while_an_answer_is_written_finds_it(service, archive, backend):
+    turn = await ask(service, "Hi")
+    backend.script["More"] = "word " * 300
+    events = await begin(service, "More", turn.conversation_id)
+    archive.move_user("ana", "hf:1")
+    await events.aclose()
+    await service._underway.settle()
+    assert said(await archive.read("hf:1", turn.conversation_id))[2] == "More"
 
 
 async def test_forgetting_somebody_leaves_nothing_of_theirs_and_all_of_others(
     service, archive, store
 ):
-    turn = await ask(service, "Mine", training_consent=True)
+    await archive.consent("ana", True)
+    turn = await ask(service, "Mine")
     await archive.rate("ana", turn.conversation_id, Rating(turn.answer_id, "ana", 1))
     await ask(service, "Hers", owner_id="eve")
+    temporary = await ask(service, "Mine for a moment", is_temporary=True)
+    events = await begin(service, "Still being answered", turn.conversation_id)
     assert await archive.forget("ana") == 1
+    await events.aclose()
+    with pytest.raises(NotFound):
+        await archive.read("ana", temporary.conversation_id)
     assert await archive.list("ana") == [] and await archive.has_consented("ana") is None
     assert [chat.title for chat in await archive.list("eve")] == ["Hers"]
+
+
+async def test_who_signs_in_takes_their_chats_along(service, archive):
+    stored = await ask(service, "Mine")
+    temporary = await ask(service, "Mine for a moment", is_temporary=True)
+    archive.move_user("ana", "hf:1")
+    for turn in (stored, temporary):
+        assert said(await archive.read("hf:1", turn.conversation_id))
+        with pytest.raises(NotFound):
+            await archive.read("ana", turn.conversation_id)
 
 
 async def test_a_transcript_has_all_that_was_said_and_no_system_prompt(service, archive, personas):
@@ -371,7 +434,7 @@ async def test_a_queue_that_fills_in_the_middle_leaves_no_answer_behind(service,
     backend.script = Filling()
     with pytest.raises(QueueFull):
         await several(service, 3, ("user", "Hi"))
-    await service.settle()
+    await service._underway.settle()
     assert store.stats()["messages"] == 0
 
 
@@ -383,7 +446,7 @@ async def test_who_leaves_in_the_middle_of_several_answers_cancels_all(service, 
         async for _, event in events:
             if isinstance(event, TextDelta):
                 break
-    await service.settle()
+    await service._underway.settle()
     assert backend.ended == ["cancelled"] * 3
 
 
@@ -419,7 +482,7 @@ async def test_what_was_said_before_comes_with_the_start_of_a_turn(service):
             assert [m.stored.message.content for m in event.history] == ["One", "You said: One"]
             assert event.question == "Two"
             break
-    await service.settle()
+    await service._underway.settle()
 
 
 async def test_a_regenerate_while_the_chat_is_answered_is_refused(service, backend):
@@ -435,5 +498,26 @@ async def test_a_regenerate_while_the_chat_is_answered_is_refused(service, backe
 async def test_a_temporary_chat_is_forgotten_when_it_is_over(store):
     memory = Memory(store)
     assert memory.of("temporary-1") is not store and memory.of("1") is store
-    memory.count_temporary_turn()
+    turn = await ask_temporary(memory)
+    now = datetime.now(UTC)
+    assert memory.forget_idle(now + timedelta(minutes=59)) == 0
+    assert memory.forget_idle(now + timedelta(minutes=61)) == 1
+    with pytest.raises(NotFound):
+        memory.of(turn.conversation_id).read_conversation("ana", turn.conversation_id)
     memory.close()
+
+
+async def ask_temporary(memory):
+    chain = Chain([], Policy.load("standard"))
+    service = ChatService(ScriptedBackend(), chain, memory, Personas(memory.store, []), Underway())
+    return await ask(service, "Hi", is_temporary=True)
+
+
+async def test_temporary_chats_are_forgotten_now_and_then_while_serving(store, monkeypatch):
+    monkeypatch.setattr("webapp.memory.PAUSE_S", 0.01)
+    monkeypatch.setattr("webapp.memory.LIFETIME", timedelta(0))
+    memory = Memory(store)
+    turn = await ask_temporary(memory)
+    async with forgetting(memory):
+        while memory.of(turn.conversation_id).stats()["conversations"]:
+            await asyncio.sleep(0.01)

@@ -37,10 +37,10 @@ def stranger(address):
 
 def ask(http, session, text="Tell"):
     dependencies = http.get("/config").json()["dependencies"]
-    streamed = next(d for d in dependencies if d["queue"] and len(d["inputs"]) == 7)
+    streamed = next(d for d in dependencies if d["queue"] and len(d["inputs"]) == 6)
     # As the page sends it: the question, and the settings beside it.
     asked = json.dumps({"text": text}, ensure_ascii=False)
-    inputs = [asked, 0.6, 1.0, 64, None, "", "no"]
+    inputs = [asked, 0.6, 1.0, 64, None, ""]
     # Written as JSON with escapes, as a browser does: httpx refuses lone surrogates.
     body = json.dumps({"data": inputs, "fn_index": streamed["id"], "session_hash": session})
     headers = {"content-type": "application/json"}
@@ -123,3 +123,14 @@ def test_a_body_that_is_no_call_is_an_error_and_not_a_crash(visitor, body):
 def test_a_lone_surrogate_does_not_end_the_session(visitor):
     ask(visitor, "odd", "hi \ud83d there")
     assert "You said: hi" in listen(visitor, "odd")
+
+
+def test_figures_about_all_visitors_are_not_handed_out(visitor):
+    for path in ("/monitoring", "/monitoring/summary", "/monitoring/x"):
+        assert visitor.get(path).status_code == 404
+
+
+def test_a_body_nested_without_end_is_answered(visitor):
+    headers = {"content-type": "application/json"}
+    answer = visitor.post("/gradio_api/queue/join", content="[" * 100_000, headers=headers)
+    assert answer.status_code < 500

@@ -156,7 +156,7 @@ async def test_a_cancelled_task_still_keeps_the_turn(make_service, store):
     with pytest.raises(asyncio.CancelledError):
         await task
     [conversation] = store.list_conversations("ana")
-    await service.settle(conversation.id)
+    await service._underway.settle(conversation.id)
     assert store.read_branch("ana", conversation.id)[1].finish_reason == "cancelled"
 
 
@@ -195,7 +195,7 @@ async def test_another_visitor_cannot_read_or_continue_a_chat(make_service):
     service, backend = make_service()
     first, *_ = await run(ask(service, "My secret is 42"))
     with pytest.raises(NotFound):
-        await Archive(service._memory).read("eve", first.conversation_id)
+        await Archive(service._memory, service._underway).read("eve", first.conversation_id)
     with pytest.raises(NotFound):
         await run(ask(service, "What is the secret?", first.conversation_id, owner_id="eve"))
     assert len(backend.asked) == 1
@@ -341,7 +341,7 @@ async def test_a_stop_while_the_question_is_judged_keeps_the_question(store):
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-    await service.settle(started.conversation_id)
+    await service._underway.settle(started.conversation_id)
     question, answer = store.read_branch("ana", started.conversation_id)
     assert question.message.content == "Hi"
     assert answer.finish_reason == "cancelled"
@@ -355,7 +355,7 @@ async def test_an_answer_whose_end_was_never_shown_is_not_stored_as_whole(store)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    await service.settle()
+    await service._underway.settle()
     [conversation] = store.list_conversations("ana")
     assert store.read_branch("ana", conversation.id)[1].finish_reason == "cancelled"
 

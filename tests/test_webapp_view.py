@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from chat.errors import InvalidRequest, QueueFull
 from chat.types import (
     Conversation,
     Generation,
@@ -197,6 +198,16 @@ def test_the_header_says_gpu_or_cpu():
 def test_the_wait_is_said_when_it_is_known():
     assert "3" in view.waiting_note(3, 0.2, WORDS)
     assert "12 seconds" in view.waiting_note(3, 12.4, WORDS)
+    assert "5 minutes" in view.waiting_note(3, 290, WORDS)
+
+
+def test_what_goes_wrong_is_said_in_the_readers_language_where_that_is_known():
+    german = choose("de")
+    assert "gleich noch einmal" in view.problem(QueueFull("full"), german)
+    assert view.problem(QueueFull("64 wait"), WORDS) == "64 wait"
+    assert view.problem(InvalidRequest("top_p is 7"), german) == "top_p is 7"
+    busy = InvalidRequest("busy", code="conversation_busy")
+    assert "noch geantwortet" in view.problem(busy, german)
 
 
 def test_only_administrators_see_the_way_to_the_personas():
@@ -222,7 +233,7 @@ def test_every_text_of_the_page_is_there_in_every_language(code):
     html = (
         dialogs(words)
         + view.masthead(words)
-        + view.your_data(words)
+        + view.your_data(words, "x")
         + view.look(words)
         + view.chat_list([CHAT], "", words)
         + view.waiting_note(1, 9, words)

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Protocol
 
 from chat.errors import PalaverError
 from webapp.commands import backup, deploy, doctor, export, keys, model, moderators, restore, serve
-from webapp.commands.flags import given_settings
+from webapp.commands.flags import given_settings, needed_settings
 from webapp.commands.paper import tell
+from webapp.usage import PROGRAM, Parser
 
 if TYPE_CHECKING:
     from webapp.settings import Settings
 
-PROGRAM = "python -m webapp"
 INTERRUPTED = 130
 PIPE_CLOSED = 141  # What a shell says of a program that wrote to nobody.
 
@@ -49,14 +49,13 @@ COMMANDS: Mapping[str, Command] = {
 }
 
 
-def make_parser() -> argparse.ArgumentParser:
+def make_parser() -> Parser:
     """Return the parser of the whole command line."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog=PROGRAM,
         description="Everything about Palaver that isn't done in the browser.",
         epilog=f"{PROGRAM} COMMAND --help tells more about one of them. The settings come from "
         "the environment (PALAVER_PORT, ...), as for app.py.",
-        allow_abbrev=False,
     )
     rows = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for name, command in COMMANDS.items():
@@ -65,11 +64,9 @@ def make_parser() -> argparse.ArgumentParser:
             name,
             help=title[0].lower() + title[1:].rstrip("."),
             description=f"{title}\n{rest}".strip(),
-            epilog="examples:\n" + "\n".join(f"  {PROGRAM} {line}" for line in command.EXAMPLES),
-            formatter_class=argparse.RawDescriptionHelpFormatter,
+            examples=command.EXAMPLES,
             # The settings answer it themselves where every flag is one of theirs.
             add_help=name != "serve",
-            allow_abbrev=False,
         )
         command.add_arguments(child)
         child.set_defaults(run=command.run)
@@ -109,18 +106,26 @@ def _drop_output() -> None:
 
 
 def _run(given: Sequence[str] | None) -> int:
-    parser = make_parser()
-    arguments, rest = parser.parse_known_args(given)
-    takes_settings = getattr(arguments, "takes_settings", False)
-    if rest and not takes_settings:
-        parser.error(f"unrecognized arguments: {' '.join(rest)}")
-    if not takes_settings:
-        # What goes wrong is said in a sentence of ours; the server keeps its log.
-        logging.getLogger().addHandler(logging.NullHandler())
+    arguments, rest = make_parser().parse_known_args(given)
+    if getattr(arguments, "takes_settings", False):
+        return _serve(arguments, rest)
+    if rest:
+        arguments.parser.refuse(rest)
+    # What goes wrong is said in a sentence of ours; the server keeps its log.
+    logging.getLogger().addHandler(logging.NullHandler())
     from webapp.settings import read_settings
 
-    settings = read_settings(rest if takes_settings else given_settings(arguments))
-    status: int = arguments.run(arguments, settings)
+    flags = given_settings(arguments)
+    # The doctor says itself what is wrong with the environment, and goes on.
+    needed = [] if arguments.command == "doctor" else needed_settings(arguments)
+    status: int = arguments.run(arguments, read_settings(flags, needed=needed))
+    return status
+
+
+def _serve(arguments: argparse.Namespace, flags: Sequence[str]) -> int:
+    from webapp.settings import read_settings
+
+    status: int = arguments.run(arguments, read_settings(flags, program=arguments.parser.prog))
     return status
 
 

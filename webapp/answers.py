@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
-from contextlib import aclosing, suppress
+from contextlib import aclosing
 from typing import TypeVar
 
 from chat.errors import InvalidRequest, QueueFull
@@ -56,10 +56,3 @@ async def merge(
         for task in pumps:
             task.cancel()
         await asyncio.wait(pumps)
-
-
-async def wait_stored(drafts: Sequence[Draft], timeout_s: float) -> None:
-    if drafts:
-        stored = asyncio.gather(*(draft.is_stored.wait() for draft in drafts))
-        with suppress(TimeoutError):
-            await asyncio.wait_for(stored, timeout_s)

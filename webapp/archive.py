@@ -5,11 +5,12 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
-from chat.errors import InvalidRequest
+from chat.errors import InvalidRequest, NotFound
 from chat.text import clean_text
 from chat.types import Conversation, Rating, Thread
 from webapp.history import TITLE_LENGTH
 from webapp.memory import TRAINING, Memory, is_temporary
+from webapp.underway import Underway
 
 # Why an answer is good or bad, as an answer's reader may say.
 GOOD_TAGS = ("correct", "clear", "helpful", "well-written")
@@ -24,8 +25,9 @@ class Archive:
     the database can't serve.
     """
 
-    def __init__(self, memory: Memory):
+    def __init__(self, memory: Memory, underway: Underway):
         self._memory = memory
+        self._underway = underway
 
     async def list(
         self, owner_id: str, *, search: str = "", limit: int = 100, before: datetime | None = None
@@ -39,11 +41,11 @@ class Archive:
             before=before,
         )
 
-    async def read(self, owner_id: str, conversation_id: str) -> Thread:
-        """Return the branch of a chat that is on display."""
+    async def read(self, owner_id: str, conversation_id: str, leaf_id: str | None = None) -> Thread:
+        """Return the branch of a chat that is on display, or the one to `leaf_id`."""
         store = self._memory.of(conversation_id)
         return await asyncio.to_thread(
-            store.read_thread, owner_id, conversation_id, annotator_id=owner_id
+            store.read_thread, owner_id, conversation_id, annotator_id=owner_id, leaf_id=leaf_id
         )
 
     async def show_version(self, owner_id: str, conversation_id: str, message_id: str) -> Thread:
@@ -85,14 +87,6 @@ class Archive:
         store = self._memory.of(conversation_id)
         await asyncio.to_thread(store.withdraw_rating, owner_id, answer_id, annotator_id)
 
-    async def consent(
-        self, owner_id: str, is_granted: bool, conversation_id: str | None = None
-    ) -> None:
-        """Remember whether one chat (or by default all others) may be used to train a model."""
-        if conversation_id and is_temporary(conversation_id):
-            raise InvalidRequest("A temporary chat isn't stored, so it can't be used.")
-        await asyncio.to_thread(self._memory.set_consent, owner_id, is_granted, conversation_id)
-
     async def has_consented(self, owner_id: str) -> bool | None:
         """Return the owner's general word on training; None if they have said nothing yet."""
         consents = await asyncio.to_thread(self._memory.store.read_consents, owner_id)
@@ -107,9 +101,48 @@ class Archive:
             record.pop("system_prompt", None)
             yield record
 
+    async def consent(
+        self, owner_id: str, is_granted: bool, conversation_id: str | None = None
+    ) -> None:
+        """Remember whether one chat (or by default those to come) may be used for training.
+
+        Raises:
+            InvalidRequest: the chat is a temporary one.
+        """
+        if conversation_id and is_temporary(conversation_id):
+            raise InvalidRequest("A temporary chat isn't stored, so it can't be used.")
+        drafts = self._underway.of_chat(conversation_id or "")
+        own = [draft for draft in drafts if draft.owner_id == owner_id]
+        for draft in own:
+            draft.training_consent = is_granted
+        await self._underway.wait_storing(own)
+        try:
+            await asyncio.to_thread(self._memory.set_consent, owner_id, is_granted, conversation_id)
+        except NotFound:
+            if not own:  # else it is stored with the turn
+                raise
+
+    async def settle(self, conversation_id: str) -> None:
+        """Wait until what is under way in a chat has been stored."""
+        await self._underway.settle(conversation_id)
+
+    async def delete(self, owner_id: str, conversation_id: str) -> None:
+        """Delete a chat; an answer that is being written in it is not stored either."""
+        store = self._memory.of(conversation_id)
+        await asyncio.to_thread(store.read_conversation, owner_id, conversation_id)
+        await self._underway.drop(self._underway.of_chat(conversation_id))
+        await asyncio.to_thread(store.delete_conversation, owner_id, conversation_id)
+
     async def forget(self, owner_id: str) -> int:
-        """Delete everything of somebody; return how many chats that were."""
-        return await asyncio.to_thread(self._memory.store.delete_user, owner_id)
+        """Delete everything of somebody, answers under way too; return how many chats it was."""
+        await self._underway.drop(self._underway.of_owner(owner_id))
+        return await asyncio.to_thread(self._memory.delete_user, owner_id)
+
+    def move_user(self, from_id: str, to_id: str) -> None:
+        """Give all that is one visitor's to another, who is the same one signed in; blocks."""
+        for draft in self._underway.of_owner(from_id):
+            draft.owner_id = to_id
+        self._memory.move_user(from_id, to_id)
 
 
 def check_rating(rating: Rating) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
 from itsdangerous import BadData, BadSignature, Signer, URLSafeTimedSerializer
 from starlette.requests import HTTPConnection
@@ -23,7 +24,9 @@ ACCOUNT_LIFETIME_S = 14 * DAY_S
 ADMIN_LIFETIME_S = DAY_S
 API_OWNER = "api"
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
-FORWARDED = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip")
+# What proxies and tunnels add to a request, each its own.
+FORWARDED = ("forwarded", "via", "true-client-ip", "x-real-ip", "x-client-ip")
+FORWARDED_KINDS = ("x-forwarded-", "x-original-", "x-envoy-", "cf-", "fly-", "fastly-")
 # How a cookie lives where the page is shown in another site's frame: not there, in a jar of that
 # frame's own, or in the one jar that the page's own address uses too.
 Frame = Literal["none", "partitioned", "shared"]
@@ -88,27 +91,36 @@ def read_key(data_dir: Path) -> bytes:
             f"The cookie key {path.name} can't be read or made ({error.strerror}); "
             "point PALAVER_DATA_DIR at a folder that can be written."
         ) from error
-    shortest = min((len(line) for line in key.split()), default=0)
-    if shortest < 64:
+    if _shortest(key) < 64:
         raise SettingsError(
-            f"The cookie key {path.name} is damaged: {shortest} characters instead of 64. "
+            f"The cookie key {path.name} is damaged: {_shortest(key)} characters instead of 64. "
             "Restore it from a backup, or delete it to begin anew (visitors lose their history)."
         )
     return key
+
+
+def _shortest(lines: bytes) -> int:
+    return min((len(line) for line in lines.split()), default=0)
 
 
 def merge_keys(data_dir: Path, theirs: bytes) -> bytes:
     """Join the keys in `data_dir` and `theirs`, which come first; write and return all of them.
 
     Raises:
-        SettingsError: the folder can't be written, or the file isn't such a key.
+        SettingsError: the folder can't be written, or one of the two isn't such a key; nothing is
+            written then.
     """
     path = data_dir / "cookie.key"
+    theirs = theirs.strip()
+    if theirs and _shortest(theirs) < 64:
+        raise SettingsError(
+            f"The cookie key {path.name} is damaged in the copy of the chats: {_shortest(theirs)} "
+            "characters instead of 64. Take it away there; the one that is here takes its place."
+        )
     ours = read_key(data_dir) if path.exists() or not theirs else b""
     merged = b"\n".join(dict.fromkeys([*theirs.split(), *ours.split()]))
     if merged != ours:
         _replace(path, merged)
-        read_key(data_dir)
     return merged
 
 
@@ -198,7 +210,7 @@ class Doorman:
 
     An administrator has given `admin_password` at /login, or is signed in with Hugging Face under
     a name (or an id, as ``hf:ID``) of `admins`. Where neither is set, whoever sits at this machine
-    itself is one; what comes through a proxy never is.
+    itself is one, but for what is seen to come through a proxy (see `is_local`).
     """
 
     keys: CookieKeys = field(repr=False)
@@ -291,8 +303,26 @@ def new_visitor_id() -> str:
 def is_local(request: HTTPConnection) -> bool:
     """Say whether a request comes from this machine, through no proxy and to its own name.
 
-    The name matters because a page elsewhere may point its own at 127.0.0.1 (DNS rebinding).
+    The name matters because a page elsewhere may point its own at 127.0.0.1 (DNS rebinding). A
+    proxy gives itself away by what it adds, by HTTP/1.0, or by the page's address in what a
+    browser sends; a bare tunnel doesn't, so who opens one has to set a password first.
     """
     client = request.client.host if request.client else ""
-    is_forwarded = any(name in request.headers for name in FORWARDED)
-    return client in LOOPBACK and not is_forwarded and request.url.hostname in LOOPBACK
+    is_named = client in LOOPBACK and request.url.hostname in LOOPBACK
+    return is_named and not _is_forwarded(request)
+
+
+def _is_forwarded(request: HTTPConnection) -> bool:
+    names = request.headers.keys()
+    if any(name in FORWARDED or name.startswith(FORWARDED_KINDS) for name in names):
+        return True
+    pages = (request.headers.get(name, "") for name in ("origin", "referer"))
+    is_elsewhere = any(_host_of(page) not in LOOPBACK for page in pages if page)
+    return is_elsewhere or request.scope.get("http_version") == "1.0"
+
+
+def _host_of(page: str) -> str:
+    try:
+        return urlsplit(page).hostname or ""
+    except ValueError:
+        return ""

@@ -40,7 +40,6 @@ class Drafting:
             instructions=_read_instructions(request.instructions),
             history=branch,
             earlier=without_refused_turns([message.stored for message in branch]),
-            training_consent=request.training_consent,
         )
         if request.regenerates:
             draft.question_id = request.regenerates
@@ -54,7 +53,9 @@ class Drafting:
         if request.conversation_id is None:
             return (), _read_question(request.text)
         question = None if request.regenerates else _read_question(request.text)
-        thread = await self._read_thread(request.owner_id, request.conversation_id, earlier_id)
+        thread = await self._read_thread(
+            request.owner_id, request.conversation_id, earlier_id or request.follows
+        )
         if earlier_id is None:
             assert question is not None
             return thread.messages, question

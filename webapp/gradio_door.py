@@ -13,6 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from webapp.middleware import error_body
 
 PREFIX = "/gradio_api/"
+MONITORING = "/monitoring"  # figures about all visitors
 # What the page itself calls. The others take uploads, hand out a session by its name, or fetch
 # files: doors that this page has no use for.
 OPEN = (
@@ -41,18 +42,25 @@ class GradioDoor:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
         path = scope.get("path", "")
+        if scope["type"] == "http" and path.startswith(MONITORING):
+            await self._refuse(path)(scope, receive, send)
+            return
         if scope["type"] != "http" or not path.startswith(PREFIX):
             await self._app(_without_query(scope, "deep_link"), receive, send)
             return
         if not path.removeprefix(PREFIX).startswith(OPEN):
-            body = error_body(f"There is no {path}.", kind="not_found_error", code="404")
-            await JSONResponse(body, status_code=404)(scope, receive, send)
+            await self._refuse(path)(scope, receive, send)
             return
         visitor_id = scope["state"]["visitor_id"]
         scope = _own_query(_own_path(scope, visitor_id), visitor_id)
         if scope["method"] == "POST":
             receive = await _own_body(receive, visitor_id)
         await self._app(scope, receive, send)
+
+    @staticmethod
+    def _refuse(path: str) -> JSONResponse:
+        body = error_body(f"There is no {path:.60}.", kind="not_found_error", code="404")
+        return JSONResponse(body, status_code=404)
 
 
 def own_session(visitor_id: str, session_hash: str) -> str:
@@ -102,7 +110,7 @@ async def _own_body(receive: Receive, visitor_id: str) -> Receive:
 def _own_session_in(body: bytes, visitor_id: str) -> bytes:
     try:
         content: Any = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         return b"{}"
     if isinstance(content, Mapping) and isinstance(content.get("session_hash"), str):
         content = {**content, "session_hash": own_session(visitor_id, content["session_hash"])}

@@ -1,8 +1,13 @@
 """Where chats are remembered: on disk, or (temporary ones) in memory for a while."""
 
+import asyncio
 import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 
+from chat.errors import StorageError
+from storage.records import Consent
 from storage.store import Store
 
 TEMPORARY = "temporary-"
@@ -10,6 +15,12 @@ TEMPORARY = "temporary-"
 CONSENT_VERSION = "2026-11"
 TRAINING = "training"
 LIFETIME = timedelta(hours=1)
+PAUSE_S = 60.0
+
+
+def word_on_training(is_granted: bool) -> Consent:
+    """Return a yes or no to training, to the text that is shown now."""
+    return Consent(TRAINING, is_granted, CONSENT_VERSION)
 
 
 def is_temporary(conversation_id: str) -> bool:
@@ -38,23 +49,56 @@ class Memory:
         return (TEMPORARY if temporary else "") + uuid.uuid4().hex
 
     def count_temporary_turn(self) -> None:
-        """Count a turn that isn't kept, and forget the temporary chats that are over."""
+        """Count a turn that isn't kept."""
         self.store.count("temporary_turns")
-        self._temporary.delete_idle(datetime.now(UTC) - LIFETIME)
+
+    def forget_idle(self, now: datetime) -> int:
+        """Forget the temporary chats that are over; return how many."""
+        return self._temporary.delete_idle(now - LIFETIME)
 
     def set_consent(
         self, owner_id: str, is_granted: bool, conversation_id: str | None = None
     ) -> None:
-        """Remember whether one chat, or by default those of which nothing is said, may train."""
+        """Remember whether one chat, or by default those to come, may be used for training."""
+        word = word_on_training(is_granted)
         self.store.set_consent(
             owner_id,
-            TRAINING,
-            is_granted,
-            version=CONSENT_VERSION,
+            word.purpose,
+            word.granted,
+            version=word.version,
             conversation_id=conversation_id,
         )
+
+    def move_user(self, from_id: str, to_id: str) -> None:
+        """Give all that is one visitor's to another: they have signed in."""
+        self._temporary.move_user(from_id, to_id)
+        self.store.move_user(from_id, to_id)
+
+    def delete_user(self, user_id: str) -> int:
+        """Delete everything of a user; return how many stored chats that were."""
+        self._temporary.delete_user(user_id)
+        return self.store.delete_user(user_id)
 
     def close(self) -> None:
         """Let go of both stores."""
         self._temporary.close()
         self.store.close()
+
+
+@asynccontextmanager
+async def forgetting(memory: Memory) -> AsyncIterator[None]:
+    """Forget temporary chats in time while the block runs."""
+
+    async def forget_now_and_then() -> None:
+        while True:
+            await asyncio.sleep(PAUSE_S)
+            with suppress(StorageError):  # the next time will do
+                await asyncio.to_thread(memory.forget_idle, datetime.now(UTC))
+
+    task = asyncio.create_task(forget_now_and_then())
+    try:
+        yield
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task

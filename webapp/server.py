@@ -2,17 +2,17 @@
 
 import asyncio
 import logging
-import socket
 import sys
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 
 import uvicorn
 from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
 
-from chat.errors import PalaverError, SettingsError
+from chat.errors import PalaverError
 from inference.backend import Backend
+from moderation.chain import Chain
 from moderation.policy import presets
 from storage.store import Store
 from webapp import login, ui
@@ -23,12 +23,15 @@ from webapp.gradio_door import GradioDoor
 from webapp.hub import oauth, zero_gpu
 from webapp.hub.task import keeping_in_step, open_sync
 from webapp.keys import Keys
+from webapp.listener import bind
 from webapp.loading import load_backend, load_chain, load_policies
-from webapp.memory import Memory
+from webapp.memory import Memory, forgetting
 from webapp.middleware import BodyLimit, SameOrigin, SecurityHeaders, Visitors
 from webapp.personas import Personas
 from webapp.service import ChatService
-from webapp.settings import Settings, read_platform
+from webapp.settings import Settings, find_unknown, read_platform
+from webapp.stopping import Server
+from webapp.underway import Underway
 
 log = logging.getLogger(__name__)
 
@@ -40,42 +43,57 @@ def create_app(settings: Settings, *, backend: Backend | None = None) -> FastAPI
         SetupError: the model, a moderator, the policy or the key can't be used.
         StorageError: the database can't be opened.
     """
-    chain = load_chain(settings)
+    with ExitStack() as undoing:
+        chain = load_chain(settings)
+        undoing.callback(chain.close)
+        memory = Memory(Store.open(settings.database_url, is_exclusive=True))
+        undoing.callback(memory.close)
+        app = _put_together(settings, chain, memory, backend)
+        undoing.pop_all()
+    return app
+
+
+def _put_together(
+    settings: Settings, chain: Chain, memory: Memory, backend: Backend | None
+) -> FastAPI:
     platform = read_platform()
-    store = Store.open(settings.database_url)
     # Before the doorman, because the key that signs cookies comes back with the chats.
-    sync = open_sync(settings, platform, store)
+    sync = open_sync(settings, platform, memory.store)
     doorman = login.make_doorman(settings, platform)
     sync.on_key = doorman.keys.add
     backend = backend or load_backend(settings)
-    memory = Memory(store)
-    personas = Personas(store, presets())
+    personas = Personas(memory.store, presets())
+    underway = Underway()
     service = ChatService(
         backend,
         chain,
         memory,
         personas,
+        underway,
         policies=load_policies(chain.categories("input") | chain.categories("output")),
         gate_mode=settings.moderation_mode,
     )
-    archive = Archive(memory)
+    archive = Archive(memory, underway)
+    stopping = asyncio.Event()
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with keeping_in_step(sync, every_s=settings.sync_every_s):
+        every_s = settings.sync_every_s
+        async with forgetting(memory), keeping_in_step(sync, every_s=every_s, stopping=stopping):
             yield
             # Running answers end as cancelled, and are stored before the store closes.
             await asyncio.to_thread(backend.close)
-            await service.settle(timeout_s=settings.drain_s + 5)
+            await underway.settle(timeout_s=settings.drain_s + 5)
             await asyncio.to_thread(chain.close)
         memory.close()
 
     # The interactive docs load scripts from another host, which a page of ours never does.
     app = FastAPI(title="Palaver", lifespan=lifespan, docs_url=None, redoc_url=None)
-    add_api(app, service, archive, Keys(store, fixed_key=settings.api_key), sync.status)
+    app.state.stopping = stopping
+    add_api(app, service, archive, Keys(memory.store, fixed_key=settings.api_key), sync.status)
     app.include_router(login.router(doorman))
     if doorman.can_sign_in:
-        app.include_router(oauth.router(doorman, platform, store.move_user))
+        app.include_router(oauth.router(doorman, platform, archive.move_user))
     _add_middleware(app, settings, doorman)
     site = ui.Site(doorman.can_sign_in, _make_handover(doorman), lambda: sync.banner)
     ui.mount(app, service, archive, personas, settings, site)
@@ -105,6 +123,8 @@ def _add_middleware(app: FastAPI, settings: Settings, doorman: Doorman) -> None:
 def serve(settings: Settings) -> int:
     """Serve until stopped; running answers get `drain_s` to end. Returns the exit status."""
     configure_logging(settings.log_level)
+    for sentence in find_unknown():
+        log.warning("%s", sentence)
     try:
         listener = bind(settings.host, settings.port)
         app = create_app(settings)
@@ -113,42 +133,16 @@ def serve(settings: Settings) -> int:
     except PalaverError as error:
         print(f"Palaver cannot start. {error}", file=sys.stderr)  # noqa: T201
         return 2
-    server = uvicorn.Server(
-        uvicorn.Config(
-            app,
-            log_config=None,
-            access_log=False,
-            timeout_graceful_shutdown=settings.drain_s,
-            forwarded_allow_ips=settings.forwarded_allow_ips,
-        )
+    config = uvicorn.Config(
+        app,
+        log_config=None,
+        access_log=False,
+        timeout_graceful_shutdown=settings.drain_s,
+        forwarded_allow_ips=settings.forwarded_allow_ips,
     )
     log.info("Palaver listens on http://%s:%d", settings.host, settings.port)
-    server.run(sockets=[listener])
+    Server(config, app.state.stopping).run(sockets=[listener])
     return 0
-
-
-def bind(host: str, port: int) -> socket.socket:
-    """Return a socket that listens on `host` and `port`, before any work goes into a model.
-
-    Whoever connects while the model is being loaded waits instead of being turned away.
-
-    Raises:
-        SettingsError: the port is in use, or the address isn't one of this machine.
-    """
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # Named TCP, because asyncio sends at once (TCP_NODELAY) only on sockets that say they are.
-    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((host, port))
-        listener.listen(2048)
-    except OSError as error:
-        listener.close()
-        raise SettingsError(
-            f"The address {host}:{port} can't be used ({error.strerror}); stop what uses it, "
-            "or choose another with --port or PALAVER_PORT."
-        ) from error
-    return listener
 
 
 def configure_logging(level: str) -> None:

@@ -10,23 +10,23 @@ import time
 from collections.abc import AsyncGenerator, Coroutine, Mapping
 from contextlib import aclosing
 
-from chat.errors import EngineError, InvalidRequest, PalaverError, QueueFull
+from chat.errors import EngineError, InvalidRequest, NotFound, PalaverError, QueueFull
 from chat.text import clean_text
 from chat.types import GenerationConfig, Message, Turn, Usage
 from inference.backend import Backend, GenerationFinished, Queued, TextPiece
 from moderation.base import ModerationContext
-from moderation.categories import CATEGORIES
+from moderation.categories import find_uncovered
 from moderation.chain import Chain
 from moderation.language import detect_language
 from moderation.policy import Decision, Policy
 from moderation.stream import Mode, OutputGate
 from moderation.templates import answer_for
-from webapp.answers import follow, merge, wait_stored
+from webapp.answers import follow, merge
 from webapp.drafting import Drafting
 from webapp.history import title_of
 from webapp.intake import Intake
 from webapp.judgement import Judgement, to_judgement
-from webapp.memory import Memory
+from webapp.memory import Memory, is_temporary, word_on_training
 from webapp.pace import Pace
 from webapp.personas import Personas
 from webapp.turn import (
@@ -39,6 +39,7 @@ from webapp.turn import (
     TurnFinished,
     Waiting,
 )
+from webapp.underway import Underway
 
 log = logging.getLogger(__name__)
 
@@ -52,6 +53,7 @@ class ChatService:
         chain: Chain,
         memory: Memory,
         personas: Personas,
+        underway: Underway,
         *,
         policies: Mapping[str, Policy] | None = None,
         gate_mode: Mode = "window",
@@ -63,6 +65,7 @@ class ChatService:
             chain: the moderators, under the operator's policy.
             memory: where the chats are.
             personas: those that a question may name.
+            underway: where the turns are listed until they are stored.
             policies: other policies that a persona may name.
             gate_mode: see `OutputGate`.
         """
@@ -74,7 +77,7 @@ class ChatService:
         self._chains = {name: chain.under(policy) for name, policy in (policies or {}).items()}
         self._gate_mode = gate_mode
         self._pace = Pace()
-        self._drafts: list[Draft] = []
+        self._underway = underway
 
     @property
     def model(self) -> str:
@@ -114,7 +117,7 @@ class ChatService:
             "context_length": self._backend.context_length,
             "engine": engine,
             "moderators": self._chain.health(),
-            "uncovered_categories": [name for name in CATEGORIES if name not in covered],
+            "uncovered_categories": find_uncovered(covered),
             "policy_version": self._chain.policy.version,
             "storage": storage,
         }
@@ -124,27 +127,6 @@ class ChatService:
         messages = (Message("user", clean_text(text)),)
         decision = await self._chain.check(ModerationContext(messages, "input", locale=locale))
         return to_judgement(decision, self._chain.policy)
-
-    async def settle(self, conversation_id: str | None = None, *, timeout_s: float = 5.0) -> None:
-        """Wait until the turns under way (of one conversation) have been stored."""
-        await wait_stored(self._drafts_of(conversation_id), timeout_s)
-
-    async def delete_conversation(self, owner_id: str, conversation_id: str) -> None:
-        """Delete a conversation; an answer that is being written for it is not stored either.
-
-        Raises:
-            NotFound: there is no such conversation, or it is somebody else's.
-        """
-        store = self._memory.of(conversation_id)
-        await asyncio.to_thread(store.read_conversation, owner_id, conversation_id)
-        drafts = self._drafts_of(conversation_id)
-        for draft in drafts:
-            draft.is_admitted = False
-        await wait_stored([draft for draft in drafts if draft.is_storing], 5.0)
-        await asyncio.to_thread(store.delete_conversation, owner_id, conversation_id)
-
-    def _drafts_of(self, conversation_id: str | None) -> list[Draft]:
-        return [d for d in self._drafts if conversation_id in (None, d.conversation_id)]
 
     async def reply(self, request: ChatRequest) -> AsyncGenerator[TurnEvent, None]:
         """Answer a question of the page; closing the generator cancels the answer.
@@ -185,7 +167,7 @@ class ChatService:
                 yield numbered
 
     def _check_idle(self, conversation_id: str) -> None:
-        if self._drafts_of(conversation_id):
+        if self._underway.of_chat(conversation_id):
             raise InvalidRequest(
                 "This chat is still being answered; wait for the answer, or stop it.",
                 param="messages",
@@ -203,7 +185,7 @@ class ChatService:
         self, draft: Draft, judging: "asyncio.Task[Decision]"
     ) -> AsyncGenerator[TurnEvent, None]:
         """Carry a turn from its question to the store, whatever happens on the way."""
-        self._drafts.append(draft)
+        self._underway.add(draft)
         try:
             # A conversation that was sent has no place before it is judged.
             if draft.sent is None:
@@ -244,7 +226,7 @@ class ChatService:
                 await self._remember(draft, turn)
             return turn
         finally:
-            self._drafts.remove(draft)
+            self._underway.remove(draft)
             draft.is_stored.set()
 
     async def _answer(self, draft: Draft) -> AsyncGenerator[TurnEvent, None]:
@@ -275,7 +257,8 @@ class ChatService:
             # Only now: a reader who left while the end was judged hasn't seen it.
             if ending is not None:
                 _note(draft, ending)
-                self._pace.record(time.monotonic() - draft.first_text_s)
+                if draft.first_text_s:
+                    self._pace.record(time.monotonic() - draft.first_text_s)
         finally:
             draft.answer = gate.released
             draft.verdicts += gate.verdicts
@@ -290,12 +273,27 @@ class ChatService:
         draft.finish_reason = "content_filter"
 
     def _write(self, draft: Draft, turn: Turn, title: str) -> None:
+        owner_id = draft.owner_id
+        try:
+            self._record(owner_id, draft, turn, title)
+        except NotFound:
+            if draft.owner_id == owner_id:
+                raise
+            # Who asked has signed in meanwhile, and all of theirs was moved.
+            self._record(draft.owner_id, draft, turn, title)
+
+    def _record(self, owner_id: str, draft: Draft, turn: Turn, title: str) -> None:
+        word = draft.training_consent
         store = self._memory.of(turn.conversation_id)
-        store.record_turn(draft.owner_id, turn, title=title, history=draft.missing)
-        if store is not self._memory.store:
+        store.record_turn(
+            owner_id,
+            turn,
+            title=title,
+            history=draft.missing,
+            consent=None if word is None else word_on_training(word),
+        )
+        if is_temporary(turn.conversation_id):
             self._memory.count_temporary_turn()
-        elif draft.training_consent is not None:
-            self._memory.set_consent(draft.owner_id, draft.training_consent, turn.conversation_id)
 
     def _wait_s(self, position: int) -> float:
         max_running = self._backend.stats().get("max_running", 1)

@@ -1,34 +1,42 @@
 """Every setting of Palaver: the one place that reads the environment."""
 
+import difflib
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError, field_validator, model_validator
-from pydantic_settings import BaseSettings, CliApp, NoDecode, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from chat.errors import SettingsError
+from webapp.addresses import check_networks, check_origins
+from webapp.complaints import complain
+from webapp.usage import make_parser
+
+PREFIX = "PALAVER_"
+PURPOSE = (
+    "Palaver is a ChatGPT of your own. Each flag is also an environment variable: --port is "
+    "PALAVER_PORT. The defaults serve the bundled model to this machine alone, with no network."
+)
+_SECRET = ("key", "password", "token")
 
 
 class Settings(BaseSettings):
-    """Palaver is a ChatGPT of your own. Each flag is also an environment variable: --port is
-    PALAVER_PORT. The defaults serve the bundled model to this machine alone, with no network."""
+    """Every setting with its default, from flags, the environment (PALAVER_*) or the default."""
 
     model_config = SettingsConfigDict(
-        env_prefix="PALAVER_",
+        env_prefix=PREFIX,
         frozen=True,
         extra="ignore",
-        cli_kebab_case=True,
-        cli_hide_none_type=True,
-        cli_avoid_json=True,
-        cli_prog_name="python app.py",
         # A field called model_* is one of ours, not pydantic's.
         protected_namespaces=(),
     )
 
-    host: str = Field("127.0.0.1", description="address to listen on; 0.0.0.0 is every network")
+    host: str = Field(
+        "127.0.0.1", min_length=1, description="address to listen on; 0.0.0.0 is every network"
+    )
     port: int = Field(7860, ge=1, le=65535, description="port to listen on")
     model: str = Field(
         "palaver", min_length=1, description="a folder in exported_models/, or a path to one"
@@ -62,7 +70,7 @@ class Settings(BaseSettings):
         2.0, gt=0, le=300, description="how long one moderator may take for one check"
     )
     moderator_memory_mb: int = Field(
-        2048, ge=0, description="memory of each moderator that isn't built in; 0 is no limit"
+        2048, ge=0, description="memory of each third-party moderator; 0 is no limit"
     )
     api_key: str = Field("", description="if set, /v1 asks for it as a Bearer token")
     admin_password: str = Field(
@@ -75,7 +83,7 @@ class Settings(BaseSettings):
         "", repr=False, description="the key that signs cookies, in place of data/cookie.key"
     )
     sync: str = Field(
-        "", description="where chats are kept besides: a dataset NAME/REPO, or a folder ./COPY"
+        "", description="where chats are copied to as well: a dataset NAME/REPO, or a folder ./COPY"
     )
     sync_every_s: float = Field(
         60.0, ge=0.1, le=86_400, description="seconds between two copies to there"
@@ -114,6 +122,28 @@ class Settings(BaseSettings):
     def _need_a_long_key(cls, value: str) -> str:
         if value and (len(value) < 64 or " " in value):
             raise ValueError("it has to be 64 characters or more, such as openssl rand -hex 32")
+        return value
+
+    @field_validator("api_key", "admin_password")
+    @classmethod
+    def _need_what_can_be_typed(cls, value: str) -> str:
+        # Header fields carry ASCII alone, and a blank secret is a mistake of whoever set it.
+        if value and not (value.isascii() and value.isprintable() and value.strip() == value):
+            raise ValueError(
+                "allowed are letters, digits and signs of ASCII, without spaces around them"
+            )
+        return value
+
+    @field_validator("allowed_origins")
+    @classmethod
+    def _need_origins(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        check_origins(value)
+        return value
+
+    @field_validator("forwarded_allow_ips")
+    @classmethod
+    def _need_addresses(cls, value: str) -> str:
+        check_networks(value)
         return value
 
     @field_validator("moderators")
@@ -204,23 +234,78 @@ def read_environment() -> dict[str, str]:
     return dict(os.environ)
 
 
-def read_settings(arguments: Sequence[str] = ()) -> Settings:
+def read_settings(
+    arguments: Sequence[str] = (),
+    *,
+    program: str = "python app.py",
+    needed: Collection[str] | None = None,
+) -> Settings:
     """Read the settings from command-line flags, then the environment, then the defaults.
 
+    Args:
+        arguments: the flags.
+        program: whose flags they are, as --help shows it.
+        needed: the settings that matter to the caller: a wrong one among all others is replaced
+            by its default. All matter unless they are named.
+
     Raises:
-        SettingsError: a setting has a value that isn't allowed, or there is no such flag.
+        SettingsError: a setting has a value that isn't allowed.
+        SystemExit: --help was asked for, or there is no such flag.
     """
     # Gradio asks home for its version at every start unless told not to; Palaver is offline.
     os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
+    parser = make_parser(program, PURPOSE, Settings.model_fields)
+    found, unknown = parser.parse_known_args(arguments)
+    if unknown:
+        parser.refuse(unknown)
+    given: dict[str, Any] = vars(found)
     try:
-        return CliApp.run(Settings, cli_args=list(arguments))
+        return _build(given)
     except ValidationError as error:
-        raise SettingsError("\n".join(_sentence(row) for row in error.errors())) from error
+        wrong = {str(row["loc"][0]) for row in error.errors()}
+        if needed is None or wrong & {*needed, *given}:
+            raise SettingsError("\n".join(_sentences(error))) from error
+    return _build({name: Settings.model_fields[name].default for name in wrong} | given)
 
 
-def _sentence(row: object) -> str:
-    assert isinstance(row, dict)
-    name = "_".join(str(part) for part in row["loc"]) or "setting"
-    value = "" if isinstance(row.get("input"), dict) else f" is {row.get('input')!r}"
-    shown = "" if any(word in name for word in ("key", "password", "token")) else value
-    return f"The setting {name} (PALAVER_{name.upper()}){shown}: {row['msg']}."
+def _build(given: Mapping[str, Any]) -> Settings:
+    return Settings(**given)
+
+
+def find_mistakes() -> list[str]:
+    """Return a sentence for each setting of the environment that has a value that isn't allowed."""
+    try:
+        _build({})
+    except ValidationError as error:
+        return _sentences(error)
+    return []
+
+
+def find_unknown(environment: Mapping[str, str] = os.environ) -> list[str]:
+    """Return a sentence for each variable that looks like a setting of Palaver's and is none."""
+    known = [name.upper() for name in Settings.model_fields]
+    sentences = []
+    for name in sorted(environment):
+        own = name.upper().removeprefix(PREFIX)
+        if name.upper().startswith(PREFIX) and own not in known:
+            near = difflib.get_close_matches(own, known, n=1)
+            hint = f"; did you mean {PREFIX}{near[0]}?" if near else "; docs/settings.md names all."
+            sentences.append(f"{name} is no setting of Palaver's, and isn't used{hint}")
+    return sentences
+
+
+def _sentences(error: ValidationError) -> list[str]:
+    rows = error.errors()
+    return [
+        _sentence(name, [row for row in rows if row["loc"][:1] == (name,)])
+        for name in dict.fromkeys(row["loc"][0] for row in rows)
+    ]
+
+
+def _sentence(name: object, rows: Sequence[Mapping[str, Any]]) -> str:
+    title = f"{name} (PALAVER_{str(name).upper()})"
+    if any(word in str(name) for word in _SECRET):
+        # Its own rules alone can be broken, and none of their words repeats the value.
+        reason = str(rows[0]["msg"]).removeprefix("Value error, ").rstrip(".")
+        return f"The setting {title} can't be used: {reason}."
+    return f"The setting {complain(title, rows)}"

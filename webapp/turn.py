@@ -24,6 +24,7 @@ class ChatRequest:
 
     With ``replaces`` (the id of an earlier question) the question is put beside that one, with
     ``regenerates`` that earlier question is answered once more, and ``text`` isn't read.
+    ``follows`` is the last message that the asker sees, when that isn't the branch on display.
     ``instructions`` are the person's own words to the model, on top of the persona's.
     """
 
@@ -36,8 +37,8 @@ class ChatRequest:
     instructions: str = ""
     replaces: str | None = None
     regenerates: str | None = None
+    follows: str | None = None
     is_temporary: bool = False
-    training_consent: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +133,7 @@ class Draft:
     first_token_ms: float = 0.0
     start_s: float = field(default_factory=time.monotonic)
     first_text_s: float = 0.0
+    # What its owner said about training meanwhile: the conversation isn't in the store yet.
     training_consent: bool | None = None
     # Whether the turn is to be remembered at all, and whether that has begun.
     is_admitted: bool = True

@@ -2,10 +2,12 @@
 
 import json
 import re
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import expect
 
+from chat.errors import EngineError, QueueFull
 from chat.types import Message
 from tests.e2e.page_kit import ask, bubbles, expect_ready, visit
 from tests.scripted import ScriptedBackend
@@ -14,7 +16,18 @@ from tests.serving import create_app, make_settings, serve
 pytestmark = pytest.mark.browser
 
 CODE = "Look:\n\n```python\nprint('hi')\n```\n\n| a | b |\n|---|---|\n| 1 | 2 |"
-SCRIPT = {"Hi": "Hello there.", "code": CODE, "long": "Another short sentence follows. " * 400}
+SCRIPT = {
+    "Hi": "Hello there.",
+    "code": CODE,
+    "long": "Another short sentence follows. " * 400,
+    "tall": "A line.\n\n" * 60,
+    "full": QueueFull("64 questions are waiting, which is the most; please try again soon."),
+    "breaks": ["The beginning of it. " * 12, EngineError("The model failed; please try again.")],
+}
+
+
+CONTRAST = (Path(__file__).parent / "contrast.js").read_text(encoding="utf-8")
+PARTS = "#sidebar *, #settings *, .welcome *, #header *"
 
 
 @pytest.fixture(scope="module")
@@ -46,8 +59,8 @@ def test_an_answer_given_again_and_a_changed_question_can_be_paged_through(page,
     answer(page).get_by_role("button", name="Previous version").click()
     expect(answer(page).locator(".versions")).to_have_text(re.compile(r"1 / 2"))
     page.locator(".question .edit").click()
-    page.locator(".edit-form textarea").fill("Hi again")
-    page.locator(".edit-form textarea").press("Enter")
+    page.locator("#edit-dialog textarea").fill("Hi again")
+    page.locator("#edit-dialog textarea").press("Enter")
     expect(bubbles(page, "bot")).to_have_text("You said: Hi again")
     expect_ready(page)
     page.reload()
@@ -60,8 +73,8 @@ def test_an_answer_given_again_and_a_changed_question_can_be_paged_through(page,
 def test_an_edit_can_be_left_without_a_trace(page, address):
     begin(page, address)
     page.locator(".question .edit").click()
-    page.locator(".edit-form textarea").press("Escape")
-    expect(page.locator(".edit-form")).to_have_count(0)
+    page.locator("#edit-dialog textarea").press("Escape")
+    expect(page.locator("#edit-dialog")).to_be_hidden()
     expect(bubbles(page, "user")).to_have_text("Hi")
     expect(page.locator(".question .edit")).to_be_focused()
 
@@ -208,6 +221,9 @@ def test_consent_is_asked_for_each_chat_and_kept(page, address):
     page.get_by_role("link", name="New chat").click()
     expect(page.locator(".welcome")).to_be_visible()
     expect(consent.get_by_label("Yes")).to_be_checked()
+    page.get_by_role("link", name="Temporary chat").click()
+    expect(page.locator("#header .temporary")).to_be_visible()
+    expect(consent).to_be_hidden()
 
 
 def test_everything_of_mine_can_be_downloaded_and_deleted(page, address):
@@ -324,4 +340,178 @@ def test_a_phone_has_room_for_everything(browser, address):
     answer(page).locator(".rate").first.click()
     expect(answer(page).locator(".reasons fieldset")).to_be_visible()
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    context.close()
+
+
+def slow(page, delay_ms=400):
+    """Let every request of the page take longer, as over a poor connection."""
+
+    def delay(route):
+        page.wait_for_timeout(delay_ms)
+        route.continue_()
+
+    page.route("**/gradio_api/**", delay)
+
+
+def test_a_first_question_that_is_turned_away_leaves_a_chat_that_can_be_begun(page, address):
+    visit(page, address)
+    page.get_by_role("radio", name="Tutor").check()
+    expect(page.locator(".starter").first).to_have_text("Why is the sky blue?")
+    ask(page, "full")
+    expect(page.locator("#note")).to_contain_text("64 questions are waiting")
+    expect(page.locator("#question textarea")).to_have_value("full")
+    expect(page.locator(".welcome")).to_be_visible()
+    expect(page.get_by_role("radio", name="Tutor")).to_be_checked()
+    assert "?c=" not in page.url
+    ask(page, "Hi")
+    expect_ready(page)
+    expect(page.locator("#header .persona")).to_have_text("Tutor")
+
+
+def test_a_regenerate_that_fails_leaves_the_chat_as_it_was(page, address, backend):
+    begin(page, address, "once")
+    backend.script["once"] = QueueFull("64 questions are waiting, which is the most.")
+    answer(page).locator(".regenerate").click()
+    expect(page.locator("#note")).to_contain_text("64 questions are waiting")
+    expect(bubbles(page, "bot")).to_have_text("You said: once")
+    del backend.script["once"]
+
+
+def test_an_edit_that_fails_is_given_back_where_it_was_made(page, address):
+    begin(page, address)
+    page.locator(".question .edit").click()
+    page.locator("#edit-dialog textarea").fill("full")
+    page.locator("#edit-dialog").get_by_role("button", name="Send").click()
+    expect(page.locator("#note")).to_contain_text("64 questions are waiting")
+    expect(page.locator("#edit-dialog textarea")).to_have_value("full")
+    expect(bubbles(page, "user")).to_have_text("Hi")
+
+
+def test_an_answer_that_breaks_off_is_shown_as_it_is_stored(page, address):
+    visit(page, address)
+    ask(page, "breaks")
+    expect(page.locator(".answer .mark")).to_contain_text("broke off")
+    expect(bubbles(page, "bot")).to_contain_text("The beginning of it.")
+    expect(page.locator("#question textarea")).to_have_value("")
+
+
+def test_what_was_typed_meanwhile_is_not_overwritten_by_what_failed(page, address):
+    visit(page, address)
+    slow(page)
+    ask(page, "full")
+    expect(page.locator("#question textarea")).to_have_value("")
+    page.locator("#question textarea").fill("my next long thought")
+    expect(page.locator("#note")).to_contain_text("64 questions are waiting")
+    expect(page.locator("#question textarea")).to_have_value("my next long thought")
+
+
+def test_a_second_question_sent_before_the_first_arrived_stays_in_the_line(page, address):
+    visit(page, address)
+    slow(page)
+    ask(page, "Hi")
+    expect(page.locator("#question textarea")).to_have_value("")
+    ask(page, "And this?")
+    expect(page.locator("#question textarea")).to_have_value("And this?")
+    expect_ready(page)
+    expect(page.locator("#question textarea")).to_have_value("And this?")
+    page.locator("#question textarea").press("Enter")
+    expect(bubbles(page, "bot").last).to_have_text("You said: And this?")
+
+
+def test_a_seed_that_is_odd_loses_no_question(page, address, backend):
+    visit(page, address)
+    page.get_by_role("button", name="This chat").click()
+    page.get_by_role("spinbutton", name="Seed").fill("-1")
+    ask(page, "Hi")
+    expect_ready(page)
+    assert backend.configs[-1].seed == -1
+
+
+def test_a_chat_deleted_while_it_is_answered_is_gone_for_good(page, address):
+    begin(page, address)
+    ask(page, "long")
+    expect(page.locator("#live .answer .text")).to_contain_text("Another short")
+    page.locator(".chats .menu").click()
+    page.get_by_role("menuitem", name="Delete").click()
+    page.locator("#delete-dialog").get_by_role("button", name="Delete").click()
+    expect(page.locator(".welcome")).to_be_visible()
+    expect(page.locator(".chats a")).to_have_count(0)
+    expect(page).to_have_url(re.compile(r"/\?$|/$"))
+    ask(page, "Hi")
+    expect_ready(page)
+
+
+def test_a_chat_deleted_in_another_tab_ends_in_a_new_one_with_the_question_kept(page, address):
+    begin(page, address)
+    other = page.context.new_page()
+    visit(other, page.url)
+    other.locator(".chats .menu").click()
+    other.get_by_role("menuitem", name="Delete").click()
+    other.locator("#delete-dialog").get_by_role("button", name="Delete").click()
+    expect(other.locator(".welcome")).to_be_visible()
+    ask(page, "Still there?")
+    expect(page.locator(".welcome")).to_be_visible()
+    expect(page.locator("#question textarea")).to_have_value("Still there?")
+    page.locator("#question textarea").press("Enter")
+    expect_ready(page)
+
+
+def test_after_everything_was_deleted_going_back_leads_to_a_new_chat(page, address):
+    begin(page, address)
+    page.get_by_role("link", name="New chat").click()
+    expect(page.locator(".welcome")).to_be_visible()
+    page.get_by_text("Your data").click()
+    page.get_by_role("button", name="Delete everything of mine").click()
+    page.locator("#forget-dialog .yes").click()
+    expect(page.locator("#note")).to_contain_text("deleted")
+    page.go_back()
+    expect(page.locator("#note")).to_contain_text("isn't here")
+    expect(page).to_have_url(re.compile(r"/\?$|/$"))
+    ask(page, "Hi")
+    expect_ready(page)
+
+
+def test_ones_own_question_is_always_in_sight(page, address):
+    begin(page, address, "tall")
+    page.locator("#conversation").evaluate("(at) => at.scrollTo(0, 0)")
+    page.wait_for_timeout(200)
+    ask(page, "Hi")
+    expect_ready(page, 2)
+    expect(answer(page)).to_be_in_viewport()
+
+
+def test_a_temporary_chat_can_be_dropped_at_once(page, address):
+    visit(page, address)
+    page.get_by_role("link", name="Temporary chat").click()
+    expect(page.locator(".welcome h1")).to_have_text("A temporary chat")
+    ask(page, "Hi")
+    expect_ready(page)
+    url = page.url
+    page.locator("#header").get_by_role("button", name="Delete").click()
+    expect(page.locator(".welcome")).to_be_visible()
+    page.goto(url)
+    expect(page.locator("#note")).to_contain_text("isn't here")
+
+
+def test_what_changes_is_said_to_those_who_cannot_see_it(page, address):
+    begin(page, address)
+    expect(page.locator("#spoken")).to_have_text("The answer is there.")
+    answer(page).locator(".rate").first.click()
+    answer(page).get_by_role("button", name="Save").click()
+    expect(page.locator("#spoken")).to_have_text("Thank you.")
+    expect(answer(page).locator(".reasons summary")).to_be_focused()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_small_print_can_be_read(browser, address, scheme):
+    context = browser.new_context(color_scheme=scheme)
+    page = context.new_page()
+    visit(page, address)
+    page.get_by_role("button", name="This chat").click()
+    expect(page.locator("#consent")).to_be_visible()
+    faint = page.evaluate(CONTRAST, PARTS)
+    assert faint == []
+    # It would be found if it were there.
+    page.add_style_tag(content=".keys { color: #777 !important; }")
+    assert len(page.evaluate(CONTRAST, PARTS)) == 1
     context.close()

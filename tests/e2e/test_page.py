@@ -279,7 +279,7 @@ def call_page(address: str, make_inputs) -> str:
 
 
 # What the page sends to ask: the question, and the settings beside it in their order.
-SETTINGS = [0.6, 1.0, 64, None, "", "no"]
+SETTINGS = [0.6, 1.0, 64, None, ""]
 
 
 def test_a_forbidden_word_of_the_model_is_not_in_the_pages_raw_stream(address, backend):

@@ -1,11 +1,15 @@
 """What the page's script sends, read with care: anybody can send anything."""
 
+import json
+import time
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from chat.errors import InvalidRequest
 from chat.text import clean_text
+from chat.types import GenerationConfig
+from webapp.turn import ChatRequest
 
 Id = Annotated[str, StringConstraints(max_length=200)]
 
@@ -20,12 +24,34 @@ class Asked(BaseModel):
     persona: Id = ""
     replaces: Id = ""
     regenerates: Id = ""
+    # The last message on the page.
+    follows: Id = ""
     is_temporary: bool = False
+    # Whether the list of chats shows what was searched for.
+    is_searching: bool = False
 
     @property
     def is_anything(self) -> bool:
         """Whether there is something to be answered."""
         return bool(self.text.strip() or self.regenerates)
+
+    def to_request(
+        self, owner_id: str, *, config: GenerationConfig, locale: str, instructions: str
+    ) -> ChatRequest:
+        """Return what the service is asked."""
+        return ChatRequest(
+            owner_id=owner_id,
+            text=self.text,
+            config=config,
+            conversation_id=self.conversation_id or None,
+            locale=locale,
+            persona=self.persona,
+            instructions=instructions,
+            replaces=self.replaces or None,
+            regenerates=self.regenerates or None,
+            follows=self.follows or None,
+            is_temporary=self.is_temporary,
+        )
 
 
 class Action(BaseModel):
@@ -35,10 +61,17 @@ class Action(BaseModel):
 
     do: Literal["version", "rate", "reasons", "rename", "delete", "more", "forget"]
     id: Id = ""
+    # The last message on the page.
+    leaf: Id = ""
     value: Literal[-1, 1] = 1
     tags: tuple[Annotated[str, StringConstraints(max_length=40)], ...] = Field((), max_length=20)
     text: Annotated[str, StringConstraints(max_length=4_000)] = ""
     count: int = Field(100, ge=1, le=1000)
+
+
+def give_back(text: str, replaces: str) -> str:
+    """Return what gives a text back to who typed it; each time another value, so that it works."""
+    return json.dumps({"text": text, "replaces": replaces, "at": time.monotonic_ns()})
 
 
 def read_asked(text: str) -> Asked:

@@ -10,13 +10,13 @@ import gradio as gr
 
 from chat.errors import NotFound, PalaverError
 from chat.text import clean_text
-from chat.types import GenerationConfig, Rating
+from chat.types import GenerationConfig, Rating, Turn
 from webapp.archive import Archive
 from webapp.personas import configure
 from webapp.service import ChatService
 from webapp.turn import Answering, ChatRequest, TextDelta, TurnFinished, TurnStarted, Waiting
 from webapp.ui import view
-from webapp.ui.actions import Action, Asked, read_action, read_asked
+from webapp.ui.actions import Action, Asked, give_back, read_action, read_asked
 from webapp.ui.parts import Parts
 from webapp.ui.screen import Reader, Screen, Update
 from webapp.ui.thread import Live
@@ -46,7 +46,7 @@ class Desk:
 
     async def greet(self, request: gr.Request) -> Update:
         """Write what depends on the reader's language alone."""
-        return self._screen.fixed(self._screen.read_reader(request).words)
+        return self._screen.fixed(self._screen.read_reader(request))
 
     async def open(self, address: str, request: gr.Request) -> Update:
         """Show the chat that the address names, or a new one."""
@@ -58,14 +58,11 @@ class Desk:
             thread = await self._archive.read(reader.identity.id, asked)
             return await self._screen.chat(reader, thread)
         except NotFound:
-            update = await self._screen.new_chat(reader, temporary=False)
-            return {
-                **update,
-                self._parts.address: "none",
-                self._parts.note: view.note(reader.words("chat_gone")),
-            }
+            note = view.note(reader.words("chat_gone"))
+            return {**await self._screen.new_chat(reader), self._parts.note: note}
         except PalaverError as error:
-            return {self._parts.note: view.note(str(error)), self._parts.live: ""}
+            note = view.note(view.problem(error, reader.words))
+            return {self._parts.note: note, self._parts.live: ""}
 
     async def choose_persona(self, persona_id: str, address: str, request: gr.Request) -> Update:
         """Take over a persona's settings, and show what it begins with."""
@@ -75,7 +72,7 @@ class Desk:
             persona = await self._screen.find_persona(persona_id)
             config = configure(persona, self._config) if persona else self._config
         except PalaverError as error:
-            return {parts.note: view.note(str(error))}
+            return {parts.note: view.note(view.problem(error, reader.words))}
         update = {**self._screen.config(config), parts.note: ""}
         temporary = clean_text(address or "") == "temporary"
         return {**update, **self._screen.welcome(reader, persona, temporary=temporary)}
@@ -86,7 +83,7 @@ class Desk:
         try:
             found = await self._archive.list(reader.identity.id, search=(text or "")[:200])
         except PalaverError as error:
-            return {self._parts.note: view.note(str(error))}
+            return {self._parts.note: view.note(view.problem(error, reader.words))}
         is_search = bool((text or "").strip())
         chats = view.chat_list(found, address or "", reader.words, is_search=is_search)
         return {self._parts.chats: chats}
@@ -99,18 +96,15 @@ class Desk:
         max_new_tokens: float,
         seed: float | None,
         instructions: str,
-        consent: str,
         request: gr.Request,
     ) -> Updates:
         """Answer a question, showing each piece of the answer as it is released."""
         reader = self._screen.read_reader(request)
-        parts = self._parts
         wanted = Asked()
-        last: Update = {}
         try:
             wanted = read_asked(asked)
             if not wanted.is_anything:
-                yield {parts.question: _ready()}
+                yield {self._parts.question: _ready()}
                 return
             config = replace(
                 self._config,
@@ -119,49 +113,49 @@ class Desk:
                 max_new_tokens=min(int(max_new_tokens), self._config.max_new_tokens),
                 seed=None if seed is None else int(seed),
             )
-            chat = ChatRequest(
-                owner_id=reader.identity.id,
-                text=wanted.text,
+            chat = wanted.to_request(
+                reader.identity.id,
                 config=config,
-                conversation_id=wanted.conversation_id or None,
                 locale=reader.locale,
-                persona=wanted.persona,
                 instructions=instructions or "",
-                replaces=wanted.replaces or None,
-                regenerates=wanted.regenerates or None,
-                is_temporary=wanted.is_temporary,
-                training_consent=None if wanted.conversation_id else consent == "yes",
             )
-            async with aclosing(self._answer(reader, chat)) as states:
-                async for last in states:
-                    yield last
         except PalaverError as error:
-            # Nothing is lost: what was typed goes back to where it can be sent again.
-            yield {
-                **last,
-                parts.question: _ready(wanted.text or None),
-                parts.live: "",
-                parts.note: view.note(str(error)),
-            }
+            yield await self._recover(reader, wanted, None, error)
+            return
+        async with aclosing(self._answer(reader, wanted, chat)) as states:
+            async for state in states:
+                yield state
 
     async def stop(self, address: str, request: gr.Request) -> Update:
         """Show the chat as it is stored after a stop: the answer so far, marked as stopped."""
-        await self._service.settle(clean_text(address or ""))
-        return {self._parts.question: _ready(), **await self.open(address, request)}
+        reader = self._screen.read_reader(request)
+        conversation_id = clean_text(address or "")
+        await self._archive.settle(conversation_id)
+        ready = {self._parts.question: _ready(), self._parts.live: ""}
+        try:
+            thread = await self._archive.read(reader.identity.id, conversation_id)
+            return {**ready, **await self._screen.thread(reader, thread)}
+        except NotFound:
+            return {**ready, **await self._screen.anew(reader, conversation_id)}
+        except PalaverError as error:
+            return {**ready, self._parts.note: view.note(view.problem(error, reader.words))}
 
     async def consent(self, choice: str, address: str, request: gr.Request) -> Update:
         """Remember whether this chat (or, in a new one, the chats to come) may train a model."""
-        reader = self._screen.read_reader(request)
+        reader, parts = self._screen.read_reader(request), self._parts
         conversation_id = clean_text(address or "")
-        is_new = conversation_id in ("", "temporary")
         try:
-            await self._archive.consent(
-                reader.identity.id, choice == "yes", None if is_new else conversation_id
-            )
+            # A new temporary chat has no say over others.
+            if conversation_id != "temporary":
+                await self._archive.consent(
+                    reader.identity.id, choice == "yes", conversation_id or None
+                )
         except PalaverError as error:
-            return {self._parts.note: view.note(str(error))}
+            other = "no" if choice == "yes" else "yes"
+            problem = view.note(view.problem(error, reader.words))
+            return {parts.note: problem, parts.consent: other}
         key = "consent_given" if choice == "yes" else "consent_withdrawn"
-        return {self._parts.note: view.note(reader.words(key))}
+        return {parts.note: view.note(reader.words(key))}
 
     async def act(self, acted: str, address: str, request: gr.Request) -> Update:
         """Do what a button beside a message or a chat asks for."""
@@ -172,45 +166,36 @@ class Desk:
         except NotFound:
             return {self._parts.note: view.note(reader.words("gone"))}
         except PalaverError as error:
-            return {self._parts.note: view.note(str(error))}
+            return {self._parts.note: view.note(view.problem(error, reader.words))}
 
     async def _act(self, reader: Reader, action: Action, address: str) -> Update:
         owner_id, parts = reader.identity.id, self._parts
         match action.do:
             case "version":
                 thread = await self._archive.show_version(owner_id, address, action.id)
-                return await self._screen.chat(reader, thread)
+                return await self._screen.thread(reader, thread)
             case "rate" | "reasons":
                 return await self._rate(reader, action, address)
             case "rename":
                 await self._archive.rename(owner_id, action.id, action.text)
                 return {parts.chats: await self._screen.chats(reader, address)}
             case "delete":
-                await self._service.delete_conversation(owner_id, action.id)
+                await self._archive.delete(owner_id, action.id)
+                note = view.note(reader.words("deleted"))
                 if action.id == address:
-                    update = await self._screen.new_chat(reader, temporary=False)
-                    return {
-                        **update,
-                        parts.address: "none",
-                        parts.note: view.note(reader.words("deleted")),
-                    }
-                chats = await self._screen.chats(reader, address)
-                return {parts.chats: chats, parts.note: view.note(reader.words("deleted"))}
+                    return {**await self._screen.new_chat(reader), parts.note: note}
+                return {parts.chats: await self._screen.chats(reader, address), parts.note: note}
             case "more":
                 return {parts.chats: await self._screen.chats(reader, address, limit=action.count)}
             case "forget":
                 await self._archive.forget(owner_id)
-                update = await self._screen.new_chat(reader, temporary=False)
-                return {
-                    **update,
-                    parts.address: "none",
-                    parts.note: view.note(reader.words("forgotten")),
-                }
+                note = view.note(reader.words("forgotten"))
+                return {**await self._screen.new_chat(reader), parts.note: note}
 
     async def _rate(self, reader: Reader, action: Action, address: str) -> Update:
         """Set a thumb, take it back when it is there already, or say why it is there."""
-        owner_id = reader.identity.id
-        thread = await self._archive.read(owner_id, address)
+        owner_id, leaf_id = reader.identity.id, action.leaf or None
+        thread = await self._archive.read(owner_id, address, leaf_id)
         rating = next((m.rating for m in thread.messages if m.stored.id == action.id), None)
         is_open = False
         if action.do == "rate" and rating is not None and rating.value == action.value:
@@ -219,14 +204,14 @@ class Desk:
             is_open = action.do == "rate"
             rating = Rating(action.id, owner_id, action.value, action.tags, action.text)
             await self._archive.rate(owner_id, address, rating)
-        thread = await self._archive.read(owner_id, address)
+        thread = await self._archive.read(owner_id, address, leaf_id)
         opened = action.id if is_open else ""
         return {
             self._parts.thread: reader.view.thread(thread.messages, opened),
-            self._parts.note: view.note(reader.words("thanks")) if action.do == "reasons" else "",
+            self._parts.note: view.note(reader.words("thanks") if action.do == "reasons" else ""),
         }
 
-    async def _answer(self, reader: Reader, chat: ChatRequest) -> Updates:
+    async def _answer(self, reader: Reader, wanted: Asked, chat: ChatRequest) -> Updates:
         """Yield the page's states from the question to the finished answer.
 
         Each state is whole but for the list of chats, which comes with the last one: of states
@@ -234,51 +219,76 @@ class Desk:
         """
         parts = self._parts
         state: Update = {parts.question: _busy(), parts.note: ""}
+        started: TurnStarted | None = None
         live = Live(chat.text)
         shown_s = 0.0
-        async with aclosing(self._service.reply(chat)) as events:
-            async for event in events:
-                match event:
-                    case TurnStarted():
-                        live = Live(event.question)
-                        state[parts.thread] = reader.view.thread(event.history)
-                        state[parts.address] = event.conversation_id
-                        state[parts.persona] = gr.Radio(visible=False)
-                        state[parts.header] = await self._screen.header(
-                            reader, chat.persona, event.conversation_id
-                        )
-                    case Waiting(position, wait_s):
-                        note = view.waiting_note(position, wait_s, reader.words)
-                        state[parts.note] = view.note(note)
-                    case Answering():
-                        state[parts.note] = ""
-                    case TextDelta(delta, tokens_per_s):
-                        live = replace(live, answer=live.answer + delta, tokens_per_s=tokens_per_s)
-                        if time.monotonic() - shown_s < FRAME_S:
-                            continue
-                    case TurnFinished(turn):
-                        conversation_id = turn.conversation_id
-                        thread = await self._archive.read(reader.identity.id, conversation_id)
-                        note = view.turn_note(turn, self._service.context_length, reader.words)
-                        yield {
-                            **state,
-                            parts.question: _ready(),
-                            parts.thread: reader.view.thread(thread.messages),
-                            parts.live: "",
-                            parts.chats: await self._screen.chats(reader, conversation_id),
-                            parts.note: view.note(note),
-                        }
-                        return
-                state[parts.live] = reader.view.live(live)
-                shown_s = time.monotonic()
-                yield dict(state)
+        try:
+            async with aclosing(self._service.reply(chat)) as events:
+                async for event in events:
+                    match event:
+                        case TurnStarted():
+                            started = event
+                            live = Live(event.question)
+                            state |= await self._screen.begun(reader, event, chat.persona)
+                        case Waiting(position, wait_s):
+                            note = view.waiting_note(position, wait_s, reader.words)
+                            state[parts.note] = view.note(note)
+                        case Answering():
+                            state[parts.note] = ""
+                        case TextDelta(delta, tokens_per_s):
+                            live = live.grown(delta, tokens_per_s)
+                            if time.monotonic() - shown_s < FRAME_S:
+                                continue
+                        case TurnFinished(turn):
+                            yield state | await self._finish(reader, turn, wanted)
+                            return
+                    state[parts.live] = reader.view.live(live)
+                    shown_s = time.monotonic()
+                    yield dict(state)
+        except PalaverError as error:
+            yield state | await self._recover(reader, wanted, started, error)
+
+    async def _finish(self, reader: Reader, turn: Turn, wanted: Asked) -> Update:
+        """Return the page with a finished turn on it."""
+        parts = self._parts
+        thread = await self._archive.read(reader.identity.id, turn.conversation_id, turn.answer_id)
+        update = await self._screen.thread(reader, thread)
+        if wanted.is_searching:
+            del update[parts.chats]
+        note = view.turn_note(turn, self._service.context_length, reader.words)
+        return {**update, parts.question: _ready(), parts.note: view.note(note)}
+
+    async def _recover(
+        self, reader: Reader, wanted: Asked, started: TurnStarted | None, error: PalaverError
+    ) -> Update:
+        """Return the page as it is stored after a failure, and what was typed back to its typer."""
+        parts = self._parts
+        conversation_id = started.conversation_id if started else wanted.conversation_id
+        update: Update = {}
+        is_stored = False
+        try:
+            thread = await self._archive.read(reader.identity.id, conversation_id)
+            ids = {message.stored.id for message in thread.messages}
+            is_stored = started is not None and started.answer_id in ids
+            update = await self._screen.thread(reader, thread)
+        except NotFound:
+            kind = "temporary" if wanted.is_temporary else ""
+            update = await self._screen.anew(reader, kind, wanted.persona)
+        except PalaverError:
+            pass  # the database fails: the page stays as it is, and says so
+        text = "" if is_stored else wanted.text
+        return {
+            **update,
+            parts.question: _ready(),
+            parts.live: "",
+            parts.note: view.note(view.problem(error, reader.words)),
+            parts.returned: give_back(text, wanted.replaces),
+        }
 
 
 def _busy() -> Any:
     return gr.Textbox(submit_btn=False, stop_btn=True)
 
 
-def _ready(text: str | None = None) -> Any:
-    if text is None:
-        return gr.Textbox(submit_btn=True, stop_btn=False)
-    return gr.Textbox(value=text, submit_btn=True, stop_btn=False)
+def _ready() -> Any:
+    return gr.Textbox(submit_btn=True, stop_btn=False)

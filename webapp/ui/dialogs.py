@@ -13,11 +13,20 @@ def dialogs(words: Words) -> str:
 
 def _labels(words: Words) -> str:
     # Buttons that Gradio leaves without a name, or with the same one; page.js gives them these.
-    names = {"chats": "earlier_chats", "settings": "settings", "send": "send", "stop": "stop"}
+    names = {
+        "chats": "earlier_chats",
+        "settings": "settings",
+        "send": "send",
+        "stop": "stop",
+        "copied": "copied",
+        "ready": "answer_ready",
+    }
     marks = "".join(
         f' data-{name}="{escape(words(key), quote=True)}"' for name, key in names.items()
     )
-    return f'<span id="labels" hidden{marks}></span>'
+    # What changes on the page is said there, to those who can't see it.
+    spoken = '<div id="spoken" class="sr-only" aria-live="polite"></div>'
+    return f'<span id="labels" hidden{marks}></span>{spoken}'
 
 
 def _menu(words: Words) -> str:
@@ -64,8 +73,9 @@ def _dialog(name: str, title: str, body: str, yes: str, words: Words) -> str:
 def _edit(words: Words) -> str:
     edit, cancel, send = (escape(words(key), quote=True) for key in ("edit", "cancel", "send"))
     return (
-        '<template id="edit-form"><div class="edit-form">'
-        f'<textarea rows="3" dir="auto" aria-label="{edit}"></textarea><div class="choices">'
-        f'<button type="button" class="cancel">{cancel}</button>'
-        f'<button type="button" class="save yes">{send}</button></div></div></template>'
+        '<dialog id="edit-dialog" aria-labelledby="edit-dialog-title">'
+        f'<h2 id="edit-dialog-title">{edit}</h2>'
+        '<textarea rows="5" dir="auto" aria-labelledby="edit-dialog-title"></textarea>'
+        f'<div class="choices"><button type="button" class="save yes">{send}</button>'
+        f'<button type="button" class="cancel">{cancel}</button></div></dialog>'
     )

@@ -13,48 +13,108 @@ const palaver = {
     document.querySelector("#persona input:checked")?.value ||
     document.querySelector("#header [data-persona]")?.dataset.persona ||
     "",
-  isAnswering: () => Boolean(document.querySelector("#question .stop-button")),
   asked: "",
   acted: "",
+  // Between a question's way to the server and its end; while another chat is being opened.
+  isSending: false,
+  isOpening: false,
+  isBusy: () =>
+    palaver.isSending || palaver.isOpening || Boolean(document.querySelector("#question .stop-button")),
 
-  // Called with what the server says: an id, "none" for a chat that isn't there, or nothing.
-  show: (id) => {
+  // Called with what the server says: the id of a chat, or "new" (or "new-temporary") and a number.
+  show: (said) => {
+    const [id] = (said || "").split(" ");
     if (!id || id === palaver.address()) return;
-    history.replaceState(null, "", id === "none" ? "?" : `?c=${id}`);
+    const query = { new: "?", "new-temporary": "?temporary=1" }[id] ?? `?c=${id}`;
+    if (query !== (location.search || "?")) history.replaceState(null, "", query);
   },
   // Takes the question out of the line, unless the one before is still being answered.
-  take: (text) => (palaver.isAnswering() ? [text, ""] : ["", palaver.write({ text })]),
-  write: (wanted) =>
-    JSON.stringify({
+  take: (text) => (palaver.isBusy() || !text.trim() ? [text, ""] : ["", palaver.write({ text })]),
+  write: (wanted) => {
+    palaver.isSending = true;
+    palaver.isAtEnd = true;
+    return JSON.stringify({
       conversation_id: palaver.conversation(),
       is_temporary: palaver.address() === "temporary",
       persona: palaver.persona(),
+      follows: palaver.leaf(),
+      is_searching: Boolean(document.querySelector("#search textarea")?.value.trim()),
       ...wanted,
-    }),
+    });
+  },
+  // Returns whether it was sent: not while another question is on its way.
   send: (wanted) => {
-    if (palaver.isAnswering()) return;
+    if (palaver.isBusy()) return false;
     palaver.asked = palaver.write(wanted);
     document.querySelector("#send").click();
+    if (innerWidth >= 768) document.querySelector("#question textarea").focus();
+    return true;
   },
+  sent: () => {
+    palaver.isSending = false;
+    if (!document.querySelector("#live article")) palaver.say(document.querySelector("#labels").dataset.ready);
+  },
+  // A question that failed goes back to where it was typed, unless something else stands there.
+  takeBack: (back, line) => {
+    const { text, replaces } = JSON.parse(back || "{}");
+    if (!text) return line;
+    const message = replaces && document.querySelector(`.question[data-id="${replaces}"]`);
+    if (message) {
+      setTimeout(() => palaver.edit(message, text));
+      return line;
+    }
+    return line || text;
+  },
+  // The last message on the page: what the next question follows.
+  leaf: () => [...document.querySelectorAll("#thread .message")].at(-1)?.dataset.id || "",
   act: (action) => {
-    palaver.acted = JSON.stringify(action);
+    palaver.acted = JSON.stringify({ leaf: palaver.leaf(), ...action });
     document.querySelector("#act").click();
+  },
+  // Stops an answer under way first: it would come back to what is to be deleted.
+  stopAndAct: async (action) => {
+    document.querySelector("#question .stop-button")?.click();
+    for (let round = 0; round < 100 && palaver.isBusy(); round += 1) {
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+    palaver.act(action);
   },
   open: (address) => {
     history.pushState(null, "", address);
-    document.querySelector("#open-chat").click();
+    palaver.opening();
     palaver.uncover();
     document.querySelector("#question textarea")?.focus();
+  },
+  opening: () => {
+    palaver.isOpening = true;
+    palaver.isAtEnd = true;
+    document.querySelector("#open-chat").click();
+  },
+  opened: () => {
+    palaver.isOpening = false;
   },
   // On a phone the list of chats covers the conversation, so it opens only when asked for.
   uncover: () => {
     if (innerWidth < 768) document.querySelector("#sidebar.open .toggle-button")?.click();
+  },
+  // Says to those who can't see it what has changed.
+  say: (text) => {
+    const spoken = document.querySelector("#spoken");
+    if (text && spoken.textContent !== text) spoken.textContent = text;
   },
 
   begin: () => {
     palaver.name();
     const line = document.querySelector("#question");
     new MutationObserver(palaver.name).observe(line, { childList: true, subtree: true });
+    const note = document.querySelector("#note");
+    // Gradio's own clock ticks in there too.
+    const noted = () => palaver.say(note.querySelector("p[dir]")?.textContent ?? "");
+    new MutationObserver(noted).observe(note, {
+      childList: true,
+      subtree: true,
+      characterData: true,
+    });
     palaver.uncover();
     palaver.look();
     palaver.follow();
@@ -73,16 +133,14 @@ const palaver = {
     }
   },
   // The reader stays at the end of a growing conversation, unless they scrolled up to read.
+  isAtEnd: true,
   follow: () => {
     const scroller = document.querySelector("#conversation");
-    let isAtEnd = true;
-    let height = 0;
     scroller.addEventListener("scroll", () => {
-      isAtEnd = scroller.scrollHeight - scroller.scrollTop - scroller.clientHeight < 80;
+      palaver.isAtEnd = scroller.scrollHeight - scroller.scrollTop - scroller.clientHeight < 80;
     });
     new MutationObserver(() => {
-      if (isAtEnd && scroller.scrollHeight !== height) scroller.scrollTop = scroller.scrollHeight;
-      height = scroller.scrollHeight;
+      if (palaver.isAtEnd) scroller.scrollTop = scroller.scrollHeight;
     }).observe(scroller, { childList: true, subtree: true, characterData: true });
   },
 
@@ -106,7 +164,7 @@ const palaver = {
   do: {
     start: (at) => palaver.send({ text: at.textContent }),
     copy: (at, message) => palaver.copy(at, message.querySelector(".source").textContent),
-    edit: (at, message) => palaver.edit(message),
+    edit: (at, message) => palaver.edit(message, message.querySelector(".source").textContent),
     regenerate: (at, message) => palaver.send({ regenerates: message.dataset.question }),
     version: (at) => {
       if (at.dataset.version) palaver.act({ do: "version", id: at.dataset.version });
@@ -117,46 +175,52 @@ const palaver = {
       const tags = [...message.querySelectorAll(".reasons input:checked")].map((box) => box.value);
       const text = message.querySelector(".reasons textarea").value;
       const value = Number(at.dataset.value);
+      message.querySelector(".reasons summary").focus();
       palaver.act({ do: "reasons", id: message.dataset.id, value, tags, text });
     },
     more: (at) => palaver.act({ do: "more", count: Number(at.dataset.count) }),
     menu: (at) => palaver.menu(at),
     forget: async () => {
-      if (await palaver.confirm("#forget-dialog")) palaver.act({ do: "forget" });
+      if (await palaver.confirm("#forget-dialog")) palaver.stopAndAct({ do: "forget" });
     },
+    drop: () => palaver.stopAndAct({ do: "delete", id: palaver.conversation() }),
   },
   copy: async (at, text) => {
-    await navigator.clipboard.writeText(text);
+    // Browsers give the clipboard to pages of this machine or by https alone.
+    if (navigator.clipboard) await navigator.clipboard.writeText(text);
+    else palaver.copyByHand(text);
+    palaver.say(document.querySelector("#labels").dataset.copied);
     at.classList.add("done");
     setTimeout(() => at.classList.remove("done"), 1500);
   },
-  // A question becomes a box to change it in; what comes of it is put beside the old one.
-  edit: (message) => {
-    const form = document.querySelector("#edit-form").content.cloneNode(true).firstElementChild;
-    const box = form.querySelector("textarea");
-    box.value = message.querySelector(".source").textContent;
-    const close = () => {
-      form.remove();
-      message.hidden = false;
-      message.querySelector(".edit")?.focus();
-    };
+  copyByHand: (text) => {
+    const box = document.createElement("textarea");
+    const before = document.activeElement;
+    box.value = text;
+    document.body.append(box);
+    box.select();
+    document.execCommand("copy");
+    box.remove();
+    before?.focus();
+  },
+  // A question can be changed; what comes of it is put beside the old one.
+  edit: (message, text) => {
+    const dialog = document.querySelector("#edit-dialog");
+    const box = dialog.querySelector("textarea");
     const send = () => {
-      if (!box.value.trim()) return;
-      close();
-      palaver.send({ text: box.value, replaces: message.dataset.id });
+      const wanted = { text: box.value, replaces: message.dataset.id };
+      // While another answer is being written it stays open, with all that was typed.
+      if (box.value.trim() && palaver.send(wanted)) dialog.close();
     };
-    form.querySelector(".cancel").addEventListener("click", close);
-    form.querySelector(".save").addEventListener("click", send);
-    form.addEventListener("keydown", (event) => {
-      event.stopPropagation();
-      if (event.key === "Escape") close();
-      if (event.key === "Enter" && !event.shiftKey && !event.isComposing) {
-        event.preventDefault();
-        send();
-      }
-    });
-    message.hidden = true;
-    message.after(form);
+    box.value = text;
+    dialog.querySelector(".save").onclick = send;
+    dialog.querySelector(".cancel").onclick = () => dialog.close();
+    box.onkeydown = (event) => {
+      if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
+      event.preventDefault();
+      send();
+    };
+    dialog.showModal();
     box.focus();
   },
   menu: (at) => {
@@ -174,7 +238,8 @@ const palaver = {
         if (text) palaver.act({ do: "rename", id: chat, text });
       }
       if (action === "delete" && (await palaver.confirm("#delete-dialog", title))) {
-        palaver.act({ do: "delete", id: chat });
+        const how = chat === palaver.conversation() ? palaver.stopAndAct : palaver.act;
+        how({ do: "delete", id: chat });
       }
     };
     const place = at.getBoundingClientRect();
@@ -229,8 +294,9 @@ document.addEventListener("change", (event) => {
 });
 document.addEventListener("keydown", (event) => {
   const isTyping = event.target.closest?.("input, textarea, [contenteditable]");
-  if (event.key === "Escape" && palaver.isAnswering() && !document.querySelector("dialog[open]")) {
-    document.querySelector("#question .stop-button").click();
+  const isElsewhere = event.target.closest?.("#search, dialog, [popover]");
+  if (event.key === "Escape" && !isElsewhere) {
+    document.querySelector("#question .stop-button")?.click();
   } else if (event.key.toLowerCase() === "o" && event.shiftKey && (event.ctrlKey || event.metaKey)) {
     event.preventDefault();
     palaver.open("?");
@@ -245,5 +311,5 @@ document.addEventListener("keydown", (event) => {
     items.at((place + (event.key === "ArrowDown" ? 1 : -1)) % items.length).focus();
   }
 });
-window.addEventListener("popstate", () => document.querySelector("#open-chat").click());
+window.addEventListener("popstate", () => palaver.opening());
 palaver.prefersDark.addEventListener("change", () => setTimeout(palaver.look));

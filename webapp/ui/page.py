@@ -24,6 +24,7 @@ MOST_EVENTS = 10_000
 READ_ADDRESS = "() => [palaver.address()]"
 WITH_ADDRESS = "(value) => [value, palaver.address()]"
 TAKE_QUESTION = "(text) => palaver.take(text)"
+TAKE_BACK = "(back, line) => palaver.takeBack(back, line)"
 READ_ASKED = "(_, ...settings) => [palaver.asked, ...settings]"
 READ_ACTED = "() => [palaver.acted, palaver.address()]"
 
@@ -99,38 +100,13 @@ def _connect(page: gr.Blocks, parts: Parts, desk: Desk) -> None:
         "api_visibility": "private",
     }
     answering = _connect_asking(parts, desk, quiet)
-    parts.question.stop(None, cancels=answering, **quiet)
-    for event in answering:
-        # A cancelled event counts as a failed one.
-        event.failure(
-            desk.stop, [parts.address], [parts.question, *parts.shown], js=READ_ADDRESS, **quiet
-        )
-    # Whoever opens another chat leaves the answer that is being written.
-    parts.open_chat.click(None, cancels=answering, **quiet)
-    gr.on(
-        [page.load, parts.open_chat.click],
-        desk.open,
-        [parts.address],
-        parts.shown,
-        js=READ_ADDRESS,
-        trigger_mode="always_last",
-        **quiet,
-    )
-    parts.address.change(None, [parts.address], None, js="(id) => palaver.show(id)", **quiet)
+    _connect_opening(page, parts, desk, answering, quiet)
+    _connect_settings(parts, desk, quiet)
     page.load(desk.greet, None, parts.fixed, **quiet).then(
         None, None, None, js="() => palaver.begin()", **quiet
     )
-    parts.act.click(desk.act, [parts.acted, parts.address], parts.shown, js=READ_ACTED, **quiet)
-    parts.persona.input(
-        desk.choose_persona,
-        [parts.persona, parts.address],
-        [parts.thread, parts.note, *parts.settings],
-        js=WITH_ADDRESS,
-        **quiet,
-    )
-    parts.consent.input(
-        desk.consent, [parts.consent, parts.address], [parts.note], js=WITH_ADDRESS, **quiet
-    )
+    acted = [parts.acted, parts.address]
+    parts.act.click(desk.act, acted, parts.shown, js=READ_ACTED, trigger_mode="multiple", **quiet)
     parts.search.change(
         desk.search,
         [parts.search, parts.address],
@@ -141,8 +117,45 @@ def _connect(page: gr.Blocks, parts: Parts, desk: Desk) -> None:
     )
 
 
+def _connect_opening(
+    page: gr.Blocks, parts: Parts, desk: Desk, answering: list[Any], quiet: dict[str, Any]
+) -> None:
+    """Connect what leads to another chat; who opens one leaves the answer being written."""
+    parts.open_chat.click(None, cancels=answering, **quiet)
+    gr.on(
+        [page.load, parts.open_chat.click],
+        desk.open,
+        [parts.address],
+        parts.shown,
+        js=READ_ADDRESS,
+        trigger_mode="always_last",
+        **quiet,
+    ).then(None, None, None, js="() => palaver.opened()", **quiet)
+    parts.address.change(None, [parts.address], None, js="(id) => palaver.show(id)", **quiet)
+
+
+def _connect_settings(parts: Parts, desk: Desk, quiet: dict[str, Any]) -> None:
+    parts.persona.input(
+        desk.choose_persona,
+        [parts.persona, parts.address],
+        [parts.thread, parts.note, *parts.settings],
+        js=WITH_ADDRESS,
+        **quiet,
+    )
+    parts.consent.input(
+        desk.consent,
+        [parts.consent, parts.address],
+        [parts.note, parts.consent],
+        js=WITH_ADDRESS,
+        **quiet,
+    )
+
+
 def _connect_asking(parts: Parts, desk: Desk, quiet: dict[str, Any]) -> list[Any]:
-    """Connect the two ways to ask: the line, and the buttons beside what was said."""
+    """Connect the two ways to ask: the line, and the buttons beside what was said.
+
+    Returns the events that answer, for those who cancel them.
+    """
     asking: dict[str, Any] = {
         "inputs": [parts.asked, *parts.settings],
         "outputs": parts.answered,
@@ -156,7 +169,19 @@ def _connect_asking(parts: Parts, desk: Desk, quiet: dict[str, Any]) -> list[Any
     taking = parts.question.submit(
         None, [parts.question], [parts.question, parts.asked], js=TAKE_QUESTION, **quiet
     )
-    return [
+    answering = [
         taking.then(desk.ask, **asking),
         parts.send.click(desk.ask, js=READ_ASKED, **asking),
     ]
+    sent: dict[str, Any] = {"js": "() => palaver.sent()", **quiet}
+    parts.question.stop(None, cancels=answering, **quiet)
+    for event in answering:
+        event.then(None, None, None, **sent)
+        # A cancelled event counts as a failed one.
+        stopping = event.failure(
+            desk.stop, [parts.address], parts.answered, js=READ_ADDRESS, **quiet
+        )
+        stopping.then(None, None, None, **sent)
+    line = [parts.returned, parts.question]
+    parts.returned.change(None, line, [parts.question], js=TAKE_BACK, **quiet)
+    return answering

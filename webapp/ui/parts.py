@@ -9,7 +9,6 @@ from chat.types import GenerationConfig
 
 LONGEST_QUESTION = 100_000
 LONGEST_INSTRUCTIONS = 4_000
-LARGEST_SEED = 2**32 - 1
 NO_PERSONA = ""
 
 
@@ -43,6 +42,7 @@ class Parts:
     dialogs: gr.HTML
     # Between the script and the server.
     address: gr.Textbox
+    returned: gr.Textbox
     asked: gr.Textbox
     acted: gr.Textbox
     send: gr.Button
@@ -58,7 +58,6 @@ class Parts:
             self.max_new_tokens,
             self.seed,
             self.instructions,
-            self.consent,
         ]
 
     @property
@@ -79,6 +78,7 @@ class Parts:
             self.account,
             self.address,
             self.persona,
+            self.consent,
             *self.settings,
         ]
 
@@ -94,6 +94,7 @@ class Parts:
             self.chats,
             self.address,
             self.persona,
+            self.returned,
         ]
 
 
@@ -142,6 +143,7 @@ def lay_out(i18n: gr.I18n, config: GenerationConfig, *, most_tokens: int) -> Par
         look=look,
         dialogs=_html("dialogs"),
         address=gr.Textbox(visible="hidden", elem_id="address"),
+        returned=gr.Textbox(visible="hidden", elem_id="returned"),
         asked=gr.Textbox(visible="hidden", elem_id="asked"),
         acted=gr.Textbox(visible="hidden", elem_id="acted"),
         send=gr.Button(visible="hidden", elem_id="send"),
@@ -185,8 +187,6 @@ def _lay_out_settings(i18n: gr.I18n, config: GenerationConfig, most_tokens: int)
             info=i18n("seed_info"),
             value=None,
             precision=0,
-            minimum=0,
-            maximum=LARGEST_SEED,
             elem_id="seed",
         ),
         "instructions": gr.Textbox(

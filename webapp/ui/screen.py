@@ -1,5 +1,6 @@
 """The page's states: what its parts show for a chat, for a new one, and for who is looking."""
 
+import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -9,12 +10,13 @@ import gradio as gr
 
 from chat.errors import NotFound
 from chat.text import clean_text
-from chat.types import Conversation, GenerationConfig, Persona, Thread
+from chat.types import GenerationConfig, Persona, Thread
 from webapp.archive import Archive
 from webapp.auth import Identity
 from webapp.memory import is_temporary
 from webapp.personas import Personas
 from webapp.service import ChatService
+from webapp.turn import TurnStarted
 from webapp.ui import view
 from webapp.ui.dialogs import dialogs
 from webapp.ui.language import Words, choose
@@ -65,12 +67,12 @@ class Screen:
         self._default_config = default_config
         self._site = site
 
-    def fixed(self, words: Words) -> Update:
-        """Return what depends on the reader's language alone."""
-        parts = self._parts
+    def fixed(self, reader: Reader) -> Update:
+        """Return what depends on the reader alone, not on any chat."""
+        parts, words = self._parts, reader.words
         return {
             parts.masthead: view.masthead(words),
-            parts.your_data: view.your_data(words),
+            parts.your_data: view.your_data(words, reader.identity.id),
             parts.look: view.look(words),
             parts.dialogs: dialogs(words),
         }
@@ -79,46 +81,83 @@ class Screen:
         """Return the page with a chat on it, and the settings of its last answer."""
         parts, conversation = self._parts, thread.conversation
         last = last_answer_of(thread)
-        config, persona_id, instructions = self._default_config, "", ""
+        config, instructions = self._default_config, ""
         if last is not None and last.generation is not None:
-            config, persona_id = last.generation.config, last.generation.persona
-            instructions = last.generation.instructions
+            config, instructions = last.generation.config, last.generation.instructions
         return {
-            **await self._frame(reader, conversation.id, persona_id),
-            parts.thread: reader.view.thread(thread.messages),
-            parts.address: conversation.id,
-            parts.persona: gr.Radio(value=persona_id, visible=False),
+            **self._frame(reader),
+            **await self.thread(reader, thread),
             parts.instructions: instructions,
-            parts.consent: await self._consent_of(reader, conversation),
+            parts.consent: gr.Radio(
+                value="yes" if conversation.training_consent else "no",
+                visible=not is_temporary(conversation.id),
+            ),
             **self.config(config),
         }
 
-    async def new_chat(self, reader: Reader, *, temporary: bool) -> Update:
-        """Return the page with nothing said yet."""
+    async def thread(self, reader: Reader, thread: Thread) -> Update:
+        """Return the page with a chat on it; the settings stay as they are."""
+        parts, chat_id = self._parts, thread.conversation.id
+        last = last_answer_of(thread)
+        persona_id = last.generation.persona if last and last.generation else ""
+        return {
+            parts.header: await self.header(reader, persona_id, chat_id),
+            parts.thread: reader.view.thread(thread.messages),
+            parts.live: "",
+            parts.note: "",
+            parts.chats: await self.chats(reader, chat_id),
+            parts.address: chat_id,
+            parts.persona: gr.Radio(value=persona_id, visible=False),
+        }
+
+    async def begun(self, reader: Reader, started: TurnStarted, persona_id: str) -> Update:
+        """Return the page as it is when a turn begins."""
+        parts, chat_id = self._parts, started.conversation_id
+        return {
+            parts.header: await self.header(reader, persona_id, chat_id),
+            parts.thread: reader.view.thread(started.history),
+            parts.address: chat_id,
+            parts.persona: gr.Radio(visible=False),
+        }
+
+    async def new_chat(self, reader: Reader, *, temporary: bool = False) -> Update:
+        """Return the page with nothing said yet, and the usual settings."""
         parts = self._parts
+        word = await self._archive.has_consented(reader.identity.id)
+        return {
+            **self._frame(reader),
+            **await self.anew(reader, "temporary" if temporary else ""),
+            parts.instructions: "",
+            parts.consent: gr.Radio(value="yes" if word else "no", visible=not temporary),
+            **self.config(self._default_config),
+        }
+
+    async def anew(self, reader: Reader, address: str, persona_id: str = "") -> Update:
+        """Return the page with nothing said; the settings stay as they are."""
+        parts = self._parts
+        temporary = address == "temporary" or is_temporary(address)
         personas = await self._personas.list()
         choices = [
             (reader.words("no_persona"), NO_PERSONA),
             *((persona.title, persona.id) for persona in personas),
         ]
+        chosen = next((persona for persona in personas if persona.id == persona_id), None)
         return {
-            **await self._frame(reader, "temporary" if temporary else "", ""),
-            **self.welcome(reader, None, temporary=temporary),
-            parts.address: "temporary" if temporary else "",
-            parts.persona: gr.Radio(choices=choices, value=NO_PERSONA, visible=bool(personas)),
-            parts.instructions: "",
-            parts.consent: await self._consent_of(reader, None),
-            **self.config(self._default_config),
+            **self.welcome(reader, chosen, temporary=temporary),
+            parts.header: await self.header(reader, "", "temporary" if temporary else ""),
+            parts.live: "",
+            parts.note: "",
+            parts.chats: await self.chats(reader, ""),
+            parts.address: new_address(temporary=temporary),
+            parts.persona: gr.Radio(
+                choices=choices, value=chosen.id if chosen else NO_PERSONA, visible=bool(personas)
+            ),
         }
 
-    async def _frame(self, reader: Reader, address: str, persona_id: str) -> Update:
+    def _frame(self, reader: Reader) -> Update:
         parts = self._parts
         return {
             parts.banner: view.banner(self._site.banner()),
-            parts.header: await self.header(reader, persona_id, address),
-            parts.live: "",
-            parts.note: "",
-            parts.chats: await self.chats(reader, address),
             parts.account: view.account(
                 reader.identity,
                 reader.words,
@@ -158,12 +197,6 @@ class Screen:
             parts.seed: config.seed,
         }
 
-    async def _consent_of(self, reader: Reader, conversation: Conversation | None) -> Any:
-        word = conversation.training_consent if conversation else None
-        if word is None:
-            word = await self._archive.has_consented(reader.identity.id)
-        return "yes" if word else "no"
-
     async def find_persona(self, persona_id: str) -> Persona | None:
         """Return a persona; None for an empty id.
 
@@ -183,3 +216,8 @@ class Screen:
         words = choose(locale)
         identity: Identity = request.request.state.identity
         return Reader(identity, words, locale, ThreadView(words, self._service.provider))
+
+
+def new_address(*, temporary: bool) -> str:
+    """Return what tells the script that no chat is open; each time another, so that it hears it."""
+    return f"{'new-temporary' if temporary else 'new'} {time.monotonic_ns()}"

@@ -21,6 +21,10 @@ class Live:
     answer: str = ""
     tokens_per_s: float = 0.0
 
+    def grown(self, delta: str, tokens_per_s: float) -> "Live":
+        """Return the exchange with more of the answer."""
+        return Live(self.question, self.answer + delta, tokens_per_s)
+
 
 @dataclass(frozen=True, slots=True)
 class ThreadView:
@@ -40,7 +44,7 @@ class ThreadView:
             copy = self.words("copy")
             text = markdown.render(live.answer, is_partial=True, copy_label=copy)
         else:
-            text = f'<span class="thinking" role="status">{escape(self.words("thinking"))}</span>'
+            text = f'<span class="thinking">{escape(self.words("thinking"))}</span>'
         question = self._said("", live.question, "")
         return (
             f'{question}<article class="message answer" aria-label="{label}" aria-busy="true">'
@@ -177,7 +181,7 @@ class ThreadView:
             (self.words("tokens"), str(generation.usage.completion_tokens)),
             (self.words("first_token"), f"{generation.timings.first_token_ms:.0f} ms"),
             *((self.words("persona"), name) for name in [generation.persona] if name),
-            *((name, str(value)) for name, value in _settings(generation.config)),
+            *((self.words(name), str(value)) for name, value in _settings(generation.config)),
         ]
         cells = "".join(f"<dt>{escape(name)}</dt><dd>{escape(value)}</dd>" for name, value in rows)
         label = escape(self.words("facts"))

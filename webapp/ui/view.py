@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 from html import escape
 
+from chat.errors import EngineError, PalaverError, QueueFull, StorageError
 from chat.types import Conversation, Persona, Turn
 from webapp.auth import Identity
-from webapp.ui.language import Words
+from webapp.ui.language import DEFAULT, Words
 from webapp.ui.thread import PROVIDERS
 
 LISTED = 100
@@ -22,13 +23,15 @@ def masthead(words: Words) -> str:
     )
 
 
-def your_data(words: Words) -> str:
+def your_data(words: Words, visitor_id: str) -> str:
     """Return what is stored and for what, and how to take it along or away."""
+    name = words("your_id", id=visitor_id)
     return (
         f'<details class="data"><summary>{escape(words("your_data"))}</summary>'
         f"<p>{escape(words('privacy'))}</p><p>{escape(words('privacy_training'))}</p>"
         f'<p><a href="/me/export" download>{escape(words("export_all"))}</a></p>'
         f'<p><button type="button" data-do="forget">{escape(words("forget"))}</button></p>'
+        f'<p class="id">{escape(name)}</p>'
         "</details>"
     )
 
@@ -50,7 +53,7 @@ def look(words: Words) -> str:
 
 def note(text: str) -> str:
     """Return a line below the conversation."""
-    return f'<p dir="auto" role="status">{escape(text)}</p>' if text else ""
+    return f'<p dir="auto">{escape(text)}</p>' if text else ""
 
 
 def chat_list(
@@ -96,7 +99,10 @@ def header(
         )
     mark = ""
     if temporary:
-        mark = f'<span class="temporary">{escape(words("temporary"))}</span>'
+        mark = (
+            f'<span class="temporary">{escape(words("temporary"))}</span>'
+            f'<button type="button" class="drop" data-do="drop">{escape(words("delete"))}</button>'
+        )
     return (
         f'<div class="model"><span class="name">{escape(model)}</span>'
         f'<span class="device" title="{escape(provider)}">{device}</span>{who}{mark}</div>'
@@ -134,11 +140,26 @@ def banner(text: str) -> str:
     return f'<p class="banner" role="status">{escape(text)}</p>' if text else ""
 
 
+def problem(error: PalaverError, words: Words) -> str:
+    """Return an error in the reader's language, where it is one that is known there."""
+    kinds: dict[type[PalaverError], str] = {
+        QueueFull: "error_queue",
+        EngineError: "error_engine",
+        StorageError: "error_storage",
+    }
+    key = kinds.get(type(error), "")
+    if getattr(error, "code", "") == "conversation_busy":
+        key = "error_busy"
+    return str(error) if not key or words.code == DEFAULT else words(key)
+
+
 def waiting_note(position: int, wait_s: float, words: Words) -> str:
     """Return what somebody in the queue is told."""
     if wait_s < 1:
         return words("waiting", position=position)
-    return words("waiting_about", position=position, seconds=f"{wait_s:.0f}")
+    if wait_s > 90:
+        return words("waiting_minutes", position=position, minutes=f"{wait_s / 60:.0f}")
+    return words("waiting_about", position=position, seconds=f"{max(wait_s, 2):.0f}")
 
 
 def turn_note(turn: Turn, context_length: int, words: Words) -> str:
