@@ -15,6 +15,7 @@ test: check browser  ## install what the tests need, then run all of them
 	$(DEV)/bin/python -m pytest $(ARGS)
 
 prove: $(DEV)/installed browser  ## what takes foreign environments or long: results in docs/measurements.md
+	$(DEV)/bin/python -m pytest --hypothesis-profile explore
 	$(DEV)/bin/python -m tests.prove.space
 	$(DEV)/bin/python -m tests.prove.zero_gpu
 	$(DEV)/bin/python -m benchmarks.page

@@ -91,10 +91,11 @@ class Scheduler:
         Raises:
             QueueFull: every place to run and to wait is taken.
         """
-        if self.num_running + self.num_waiting >= self.max_running + self.max_waiting:
+        num_places = self.max_running + self.max_waiting
+        if self.num_running + self.num_waiting >= num_places:
             raise QueueFull(
-                f"{self.num_running} answers are being written and {self.num_waiting} people are "
-                f"waiting; at most {self.max_waiting} can wait. Please try again in a moment."
+                f"All {num_places} places are taken ({self.max_running} answers written at once, "
+                f"{self.max_waiting} waiting); try again in a moment."
             )
         self.waiting.append(sequence)
 

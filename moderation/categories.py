@@ -1,6 +1,6 @@
 """The names of what moderators look for, and what each name means."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from types import MappingProxyType
 
 # OpenAI's thirteen, then our own. The order is the precedence of answers: if two categories lead
@@ -36,6 +36,12 @@ def is_known(category: str, extra: Iterable[str] = ()) -> bool:
     """Say if `category`, or what stands before its slash, is ours or one of `extra`."""
     names = {category, category.partition("/")[0]}
     return any(name in CATEGORIES for name in names) or not names.isdisjoint(extra)
+
+
+def find_uncovered(covered: Collection[str]) -> list[str]:
+    """Return those of our categories that are not in `covered`, and none of whose kinds is."""
+    heads = {*covered, *(name.partition("/")[0] for name in covered)}
+    return [name for name in CATEGORIES if name not in heads]
 
 
 def precedence(category: str) -> int:

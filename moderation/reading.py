@@ -15,6 +15,7 @@ from moderation.base import Manifest, ModerationContext
 # A reason is a word for the operator, not a sentence: it could quote the conversation.
 _REASON = re.compile(r"[a-z0-9_.:/-]{1,64}")
 _MISSING = object()
+_MOST_CATEGORIES = 200
 
 
 class NonsenseAnswer(Exception):
@@ -94,6 +95,8 @@ def read_verdict(answer: object, manifest: Manifest, context: ModerationContext)
     scores = _get(answer, "scores")
     if not isinstance(scores, Mapping):
         raise NonsenseAnswer("no scores")
+    if len(scores) > _MOST_CATEGORIES:
+        raise NonsenseAnswer("more categories than anybody can mean")
     read = {_read_category(key): _read_score(value) for key, value in scores.items()}
     spans = _get(answer, "spans", ())
     if not isinstance(spans, tuple | list):

@@ -133,6 +133,12 @@ def _origin(point: EntryPoint) -> str:
 
 def _find(name: str) -> EntryPoint:
     if ":" in name:
+        module, _, inside = name.partition(":")
+        if not all(part.isidentifier() for part in (*module.split("."), *inside.split("."))):
+            raise ModeratorError(
+                f"{name!r} names no class; a moderator in a file is module:Class, as in "
+                "my_rules:NoSpoilers for the class NoSpoilers in my_rules.py."
+            )
         return EntryPoint(name, name, GROUP)
     found = [point for point in _points() if point.name == name]
     if not found:

@@ -25,7 +25,7 @@ HOMES = {
     "gradio": ["webapp/ui"],
     "fastapi": ["webapp"],
     "starlette": ["webapp"],
-    "uvicorn": ["webapp/server.py"],
+    "uvicorn": ["webapp/server.py", "webapp/stopping.py"],
     "pydantic": ["webapp"],
     "pydantic_settings": ["webapp/settings.py"],
     "itsdangerous": ["webapp/auth.py"],
@@ -84,6 +84,7 @@ def test_in_webapp_only_the_turn_and_what_puts_it_together_know_the_worlds_below
             "drafting",
             "loading",
             "memory",
+            "preflight",
             "server",
         )
     }

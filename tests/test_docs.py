@@ -110,6 +110,29 @@ def test_no_file_is_too_large_for_plain_git_hosting_of_a_space():
         assert path.stat().st_size <= 10 * 1024 * 1024, path.name
 
 
+def test_the_readme_calls_the_python_that_serves():
+    assert not re.search(r"(?<!\.venv/bin/)python (-m webapp|app\.py)", README)
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "docs").glob("*.md")), ids=lambda path: path.name)
+def test_prose_fits_a_terminal(path):
+    is_code = False
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+        is_code ^= line.startswith("```")
+        is_prose = not is_code and not line.startswith(("|", "#")) and " " in line
+        assert not is_prose or len(line) <= 104, f"{path.name}:{number}"
+
+
+def test_sections_that_are_linked_are_there():
+    for path in [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]:
+        text = path.read_text(encoding="utf-8")
+        for target, section in re.findall(r"\]\((?!http)([^)#\s]*)#([^)\s]+)\)", text):
+            linked = path.parent / target if target else path
+            heads = re.findall(r"^#+ (.+)$", linked.read_text(encoding="utf-8"), re.MULTILINE)
+            names = {re.sub(r"[^\w -]", "", head.lower()).replace(" ", "-") for head in heads}
+            assert section in names, f"{path.name} links to {target}#{section}"
+
+
 def test_help_names_every_flag(capsys):
     with pytest.raises(SystemExit):
         read_settings(["--help"])

@@ -151,7 +151,7 @@ async def test_full_queue_and_bad_prompts_are_raised_before_anything_is_yielded(
         engine_loop.submit([7], greedy(3000))
     refused = engine_loop.submit([7], greedy()).read()
     runner.gate.release(3)
-    with pytest.raises(QueueFull, match="at most 3 can wait"):
+    with pytest.raises(QueueFull, match="All 5 places are taken"):
         await anext(refused)
     with pytest.raises(InvalidRequest):
         runner.gate.release(3)

@@ -29,7 +29,9 @@ def test_sequences_beyond_running_and_waiting_are_refused_with_numbers():
     for _ in range(3):
         scheduler.add(make_sequence(1))
     run_step(scheduler)
-    with pytest.raises(QueueFull, match="2 answers are being written and 1 people are waiting"):
+    with pytest.raises(
+        QueueFull, match=r"All 3 places are taken \(2 answers written at once, 1 waiting\)"
+    ):
         scheduler.add(make_sequence(1))
 
 

@@ -303,7 +303,8 @@ def test_four_bits_err_no_more_than_plain_rounding(weight):
     step = np.abs(blocks).max(axis=1, keepdims=True) / 7
     plain = np.rint(blocks / np.where(step == 0, 1, step)) * step
     error = np.square(quantised.restore().reshape(-1, 32) - blocks).sum(axis=1)
-    assert (error <= np.square(plain - blocks).sum(axis=1) + 1e-4 * step[:, 0] ** 2).all()
+    slack = 1e-4 * step[:, 0] ** 2 + 1e-60  # scales so small that float32 has few digits for them
+    assert (error <= np.square(plain - blocks).sum(axis=1) + slack).all()
 
 
 def test_a_width_that_is_no_multiple_of_the_block_is_refused():

@@ -327,6 +327,8 @@ def test_health_says_what_is_in_use_and_how_the_parts_are(http):
     assert (report["model"], report["provider"]) == ("scripted", "CPUExecutionProvider")
     assert {row["name"] for row in report["moderators"]} == {"rules", "pii", "limits"}
     assert report["policy_version"]
+    # Covered by their kinds, such as pii/email and secrets/jwt.
+    assert {"pii", "secrets"}.isdisjoint(report["uncovered_categories"])
 
 
 def test_health_is_503_when_the_engine_has_stopped(http, backend):

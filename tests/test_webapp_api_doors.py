@@ -1,6 +1,8 @@
 """What comes near the routes and misses them: always an error that programs can read, never 5xx."""
 
 import json
+import tomllib
+from pathlib import Path
 
 import httpx
 import pytest
@@ -39,12 +41,13 @@ def read_error(response):
 def test_a_method_that_a_route_does_not_have_is_405_saying_which_it_has(
     http, path, allowed, method
 ):
-    if method == allowed:
+    if method == allowed or (path, method) == ("/health", "HEAD"):
         return
     response = http.request(method, path)
+    allowed = "GET, HEAD" if path == "/health" else allowed
     assert (response.status_code, response.headers["allow"]) == (405, allowed)
     if method != "HEAD":
-        assert read_error(response)["code"] == "405"
+        assert read_error(response)["code"] == "method_not_allowed"
 
 
 @pytest.mark.parametrize("method", ["GET", "POST", "PUT", "DELETE", "OPTIONS"])
@@ -117,6 +120,74 @@ def test_a_body_of_another_kind_is_400_saying_what_it_has_to_be(http, path, kind
 
 def with_field(name, literal):
     return json.dumps(CHAT)[:-1].encode() + b', "' + name.encode() + b'": ' + literal + b"}"
+
+
+@pytest.mark.parametrize("path", POST_ROUTES)
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        (b"", "The body is empty; send JSON."),
+        (b"{", "The body isn't valid JSON."),
+        (b"\xff\xfe", "The body isn't valid JSON."),
+        (b"[" * 100_000 + b"]" * 100_000, "The body isn't valid JSON."),
+        (b"[]", "The body is an empty list; allowed is an object."),
+        (b"null", "The body is null; allowed is an object."),
+        (b"5", "The body is 5; allowed is an object."),
+    ],
+)
+def test_what_is_wrong_with_a_body_is_said_plainly(http, path, body, message):
+    assert read_error(http.post(path, content=body, headers=JSON))["message"] == message
+
+
+@pytest.mark.parametrize(
+    ("name", "literal", "message"),
+    [
+        ("seed", b"18446744073709551616",
+         "seed is 18446744073709551616; allowed is at most 18446744073709551615."),
+        ("temperature", b"NaN", "temperature is NaN; allowed is a number."),
+        ("temperature", b"3", "temperature is 3; allowed is at most 2."),
+        ("n", b"true", "n is true; allowed is a whole number."),
+        ("stop", b'["a","b","c","d","e"]', "stop has 5 strings; allowed are at most 4."),
+        ("stop", b"5", "stop is 5; allowed is a text or a list."),
+        ("stop", b'""', "stop is empty."),
+        ("stop", b'["a", 5]', "stop.1 is 5; allowed is a text."),
+        ("messages", b"[]", "messages is empty."),
+        ("messages", b"[{}]", "messages.0.role is missing."),
+        ("messages", b'[{"role": "user", "content": [{"type": "image_url"}]}]',
+         "messages.0.content.0.type is 'image_url': only text can be read."),
+        ("messages", b'[{"role": "robot"}]',
+         "messages.0.role is 'robot'; allowed is 'system', 'developer', 'user' or 'assistant'."),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_with_a_field_is_said_plainly(http, name, literal, message):
+    response = http.post("/v1/chat/completions", content=with_field(name, literal), headers=JSON)
+    assert read_error(response)["message"] == message
+
+
+def test_seeds_that_would_run_out_are_said_plainly(http):
+    body = {**CHAT, "seed": 2**64 - 1, "n": 8}
+    error = read_error(http.post("/v1/chat/completions", json=body))
+    assert error["param"] == "seed"
+    assert error["message"] == (
+        "seed is 18446744073709551615, and 8 answers take as many seeds from there on; allowed is "
+        "at most 18446744073709551608."
+    )
+
+
+def test_a_thumb_is_no_boolean(http):
+    body = {"completion_id": "x", "value": True}
+    error = read_error(http.post("/v1/feedback", json=body))
+    assert error["message"] == "value is true; allowed is 'up', 'down', 1 or -1."
+
+
+def test_health_can_be_asked_by_its_head(http):
+    response = http.head("/health")
+    assert response.status_code == 200 and not response.content
+
+
+def test_the_schema_has_the_version_of_the_project(http):
+    project = tomllib.loads((Path(__file__).parent.parent / "pyproject.toml").read_text())
+    assert http.get("/openapi.json").json()["info"]["version"] == project["project"]["version"]
 
 
 NUMBERS = ("temperature", "top_p", "top_k", "min_p", "repetition_penalty", "seed", "n")

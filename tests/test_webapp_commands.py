@@ -93,6 +93,37 @@ def test_every_help_says_what_the_command_does(path, capsys):
         assert has_children or action.help, f"{path} {action.dest}"
 
 
+@pytest.mark.parametrize("path", [path for path in TREE if path != "serve"])
+def test_every_help_ends_with_examples_of_its_own(path):
+    said = TREE[path].format_help()
+    if path:
+        examples = said.split("examples:\n")[1].splitlines()
+        assert examples and all(line.startswith(f"  python -m webapp {path}") for line in examples)
+    if "environment variable" in said:
+        flag, name = re.search(r"variable:\s+(\S+)\s+is\s+PALAVER_(\w+)\.", said).groups()
+        assert flag in TREE[path].format_usage()
+        assert name.lower() in Settings.model_fields
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["serve", "--prot", "3"], "python -m webapp serve: there is no flag --prot, did you"),
+        (["export", "chats", "--everthing"], "python -m webapp export chats: there is no flag"),
+        (["kyes"], "invalid choice: 'kyes'"),
+        (["export"], "WHAT"),
+        ([], "COMMAND"),
+        (["backup", "a.tar", "b.tar"], "'b.tar'"),
+    ],
+)
+def test_a_mistake_on_the_command_line_is_one_line(capsys, words, said):
+    with pytest.raises(SystemExit) as ended:
+        main(words)
+    told = capsys.readouterr().err
+    assert ended.value.code == 2
+    assert said in told and told.count("\n") == 1
+
+
 def test_the_flags_of_settings_are_settings():
     assert set(_FLAGS) <= set(Settings.model_fields)
 
@@ -111,8 +142,17 @@ def test_help_is_answered_without_loading_what_the_command_needs(path):
 
 
 def test_a_wrong_setting_is_one_sentence(desk, monkeypatch):
+    monkeypatch.setenv("PALAVER_THREADS", "many")
+    assert "PALAVER_THREADS" in desk.refuse("model", "check", "palaver")
+    assert "PALAVER_THREADS" in desk.refuse("serve")
+
+
+def test_a_wrong_setting_stops_no_command_that_does_without_it(desk, monkeypatch):
     monkeypatch.setenv("PALAVER_PORT", "many")
-    assert "PALAVER_PORT" in desk.refuse("keys", "list")
+    desk.run("keys", "create", "x")
+    assert "x" in desk.run("keys", "list")
+    assert "palaver" in desk.run("model", "list")
+    assert "PALAVER_PORT" in desk.refuse("serve")
 
 
 def test_a_flag_wins_over_the_environment(desk, monkeypatch):

@@ -2,8 +2,11 @@
 
 import json
 import os
+import shutil
 import socket
 import sqlite3
+import tempfile
+from pathlib import Path
 
 import pytest
 
@@ -14,6 +17,7 @@ from tests.storage_kit import record_chain
 from webapp.auth import read_key
 from webapp.commands.checks import machine, packages, storage
 from webapp.commands.checks import round as rounds
+from webapp.commands.database import open_for_reading
 from webapp.settings import read_settings
 
 desk = desk_fixture()
@@ -94,6 +98,80 @@ def test_a_damaged_database_is_found(desk, port):
     desk.database.write_bytes(content[:middle] + b"\xff" * 8192 + content[middle + 8192 :])
     found = examine(desk, "--port", port, status=1)
     assert found["database"][0] == "problem" and "restore" in found["database"][1]
+
+
+@pytest.fixture
+def nobodys_folder():
+    """A folder that everybody may enter, and this account may not write."""
+    folder = Path(tempfile.mkdtemp())
+    folder.chmod(0o755)
+    is_root = os.geteuid() == 0
+    with Store.open(f"sqlite:///{folder / 'palaver.db'}") as store:
+        record_chain(store, 1)
+    (folder / "palaver.db").chmod(0o644)
+    folder.chmod(0o555)
+    if is_root:
+        os.seteuid(65534)
+    yield folder
+    if is_root:
+        os.seteuid(0)
+    folder.chmod(0o755)
+    shutil.rmtree(folder)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="other systems have other rights")
+def test_a_database_in_a_folder_of_others_is_read_and_not_called_damaged(nobodys_folder):
+    path = nobodys_folder / "palaver.db"
+    settings = make_settings(nobodys_folder)
+    assert storage.find_damage(path) == ""
+    with open_for_reading(settings.database_url) as store:
+        assert store.stats()["conversations"] == 1
+    found = {finding.level: finding.message for finding in storage.check_database(settings)}
+    assert "damaged" not in str(found)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="other systems have other rights")
+def test_a_database_that_this_account_may_not_read_is_told_as_that(nobodys_folder):
+    path = nobodys_folder / "palaver.db"
+    euid = os.geteuid()
+    if euid == 65534:
+        os.seteuid(0)
+    path.chmod(0o600 if euid == 65534 else 0)
+    os.seteuid(euid)
+    (finding,) = storage.check_database(make_settings(nobodys_folder))
+    assert finding.level == "problem"
+    assert "can't read" in finding.message and "damaged" not in finding.message
+
+
+def test_the_way_back_is_a_command_that_can_be_copied(desk, port):
+    desk.data_dir.mkdir()
+    desk.database.write_bytes(b"x" * 8192)
+    found = examine(desk, "--port", port, status=1)
+    assert "python -m webapp restore FILE" in found["database"][1]
+
+
+def test_a_wrong_or_unknown_setting_is_a_finding(desk, port, monkeypatch):
+    monkeypatch.setenv("PALAVER_DRAIN_S", "long")
+    monkeypatch.setenv("PALAVER_MODERATOR", "rules")
+    found = examine(desk, "--port", port, status=1)
+    assert found["settings"][0] == "problem"
+    assert "PALAVER_DRAIN_S" in found["settings"][1]
+    assert "did you mean PALAVER_MODERATORS?" in found["settings"][1]
+    assert found["database"][0] == "ok"
+
+
+def test_what_nobody_looks_for_is_told(desk, port):
+    assert (
+        "nobody looks for sexual/minors"
+        in examine(desk, "--port", port, "--moderators", "pii")["moderators"][1]
+    )
+    said = examine(desk, "--port", port)["moderators"][1].partition("nobody looks for")[2]
+    assert "pii" not in said and "secrets" not in said
+
+
+def test_a_host_that_is_none_is_told_as_that(desk, port):
+    found = examine(desk, "--port", port, "--host", "not.a.host.invalid", status=1)
+    assert "'not.a.host.invalid'" in found["port"][1] and "--host" in found["port"][1]
 
 
 def test_a_foreign_database_is_found(desk, port):

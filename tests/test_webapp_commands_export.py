@@ -18,10 +18,10 @@ desk = desk_fixture()
 def filled(desk):
     """A desk with a chat of Ann's, who agrees to training, and one of Bob's, who doesn't."""
     with Store.open(desk.url) as store:
-        fill(store, "ann", "c-ann")
-        fill(store, "bob", "c-bob")
         store.set_consent("ann", "training", True)
         store.set_consent("bob", "research", True)
+        fill(store, "ann", "c-ann")
+        fill(store, "bob", "c-bob")
     return desk
 
 
@@ -58,6 +58,18 @@ def test_rankings_come_with_what_was_seen_in_the_order_shown(filled):
 def test_a_person_gets_all_of_their_own_whatever_they_agreed_to(filled):
     kinds = {record["kind"] for record in read(filled.run("export", "user", "bob"))}
     assert {"user", "consent", "conversation", "message", "ranking", "rating"} <= kinds
+
+
+def test_everybody_is_listed_with_what_leads_to_their_own(filled):
+    users = read(filled.run("export", "users"))
+    assert {user["id"]: user["num_chats"] for user in users} == {"ann": 1, "bob": 1}
+    assert all(user["created_at"] for user in users)
+    for user in users:
+        assert read(filled.run("export", "user", user["id"]))[0]["id"] == user["id"]
+
+
+def test_nobody_is_agreed_to_by_an_empty_purpose(filled):
+    assert "--purpose is empty" in filled.refuse("export", "chats", "--purpose", "")
 
 
 def test_nobody_is_named_and_leaves_no_file(filled):

@@ -150,6 +150,23 @@ def test_there_must_be_something_to_check(desk):
     assert "'nobody'" in desk.refuse("moderators", "check", "nobody", "--text", "x")
 
 
+def test_a_text_and_a_sample_are_two_questions(desk):
+    said = desk.refuse("moderators", "check", "pii", "--text", "x", "--sample", "y")
+    assert "--text" in said and "--sample" in said
+
+
+def test_settings_of_moderators_that_cannot_be_read_are_one_error(desk):
+    for words in (("list",), ("check", "pii"), ("check", "--text", "x")):
+        said = desk.refuse("moderators", *words, "--moderator-config", desk.folder / "nope.toml")
+        assert "nope.toml" in said
+
+
+@pytest.mark.parametrize("name", ["my_rules:", ":NoSpoilers", "my rules:X", "my_rules:No-Spoilers"])
+def test_half_a_name_is_told_what_is_missing(desk, name):
+    assert "module:Class" in desk.run("moderators", "check", name, status=1)
+    assert "module:Class" in desk.refuse("moderators", "check", name, "--text", "x")
+
+
 def test_a_key_is_shown_once_and_can_be_revoked(desk):
     secret = desk.run("keys", "create", "the  school").strip()
     assert len(secret) > 30

@@ -1,6 +1,6 @@
 """All routes for programs, put together: who may pass, what is where, and what isn't."""
 
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Collection, Coroutine, Mapping
 from typing import Any
 
 from fastapi import APIRouter, FastAPI, Request, Response, Security
@@ -71,7 +71,8 @@ def _refuse_the_rest(app: FastAPI) -> None:
     """
     operations: dict[str, dict[str, object]] = app.openapi()["paths"]
     for path, methods in operations.items():
-        refusal = _WrongMethod([method.upper() for method in methods])
+        unsaid = ["HEAD"] if path == health.PATH else []
+        refusal = _WrongMethod([*(method.upper() for method in methods), *unsaid])
         app.router.routes.append(Route(path, refusal, include_in_schema=False))
         app.router.routes.append(Route(f"{path}/", _Nothing(), include_in_schema=False))
     app.router.routes.append(_Elsewhere("/v1"))
@@ -80,14 +81,14 @@ def _refuse_the_rest(app: FastAPI) -> None:
 class _WrongMethod:
     """Answers every method of a path with 405: those that it has were found before."""
 
-    def __init__(self, allowed: list[str]):
+    def __init__(self, allowed: Collection[str]):
         self._allowed = sorted(allowed)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["method"] in self._allowed:  # the path only looks like the one that it is for
             await _Nothing()(scope, receive, send)
         allowed = ", ".join(self._allowed)
-        raise HTTPException(405, f"allowed is {allowed}", headers={"allow": allowed})
+        raise HTTPException(405, f"allowed here is {allowed}", headers={"allow": allowed})
 
 
 class _Nothing:

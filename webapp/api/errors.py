@@ -12,6 +12,7 @@ from starlette.requests import ClientDisconnect
 
 from chat.errors import EngineError, InvalidRequest, PalaverError, QueueFull, Unavailable
 from chat.text import clean_text
+from webapp.complaints import complain
 from webapp.middleware import error_body
 
 KINDS = {
@@ -20,6 +21,7 @@ KINDS = {
     404: "not_found_error",
     429: "rate_limit_error",
 }
+HTTP_CODES = {400: "invalid_json", 404: "unknown_url", 405: "method_not_allowed"}
 # What pydantic finds wrong, in OpenAI's words.
 CODES = {
     "missing": "missing_required_parameter",
@@ -30,6 +32,7 @@ CODES = {
     "string_too_short": "string_below_min_length",
     "string_too_long": "string_above_max_length",
 }
+NO_JSON = "The body isn't valid JSON."
 DESCRIPTIONS = {
     400: "Something in the request isn't allowed; `param` names it.",
     401: "The API key is missing, wrong or revoked, or /v1 is closed.",
@@ -82,10 +85,10 @@ def body_of(error: PalaverError) -> dict[str, object]:
         kind = KINDS.get(error.status, "invalid_request_error")
         return error_body(message, kind=kind, code=error.code, param=error.param)
     kind = KINDS.get(getattr(error, "status", 500), "server_error")
-    return error_body(message, kind=kind, code=_code_of(error))
+    return error_body(message, kind=kind, code=_code_of_failure(error))
 
 
-def _code_of(error: PalaverError) -> str:
+def _code_of_failure(error: PalaverError) -> str:
     if isinstance(error, QueueFull):
         return "rate_limit_exceeded"
     return "engine_error" if isinstance(error, EngineError) else "unavailable"
@@ -105,7 +108,9 @@ async def _answer_palaver_error(request: Request, error: Exception) -> JSONRespo
 async def _answer_validation_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
     param, message, code = _read_rows(error.errors(), error.body)
-    if "json" not in request.headers.get("content-type", "") and request.method != "GET":
+    if request.method != "GET" and not await request.body():
+        param, message, code = None, "The body is empty; send JSON.", "invalid_json"
+    elif request.method != "GET" and "json" not in request.headers.get("content-type", ""):
         param, code = None, "invalid_content_type"
         message = "The body has to be JSON, sent as 'Content-Type: application/json'."
     body = error_body(message, kind="invalid_request_error", code=code, param=param)
@@ -115,17 +120,20 @@ async def _answer_validation_error(request: Request, error: Exception) -> JSONRe
 def _read_rows(rows: Sequence[Mapping[str, Any]], body: object) -> tuple[str | None, str, str]:
     """Return the field at fault, what is wrong with it, and the code for that."""
     if rows[0]["type"] == "json_invalid":
-        return None, "The body isn't valid JSON.", "invalid_json"
+        return None, NO_JSON, "invalid_json"
+    if rows[0]["type"] == "missing" and body is None:
+        return None, "The body is null; allowed is an object.", "invalid_type"
     paths = [_find_path(row, body) for row in rows]
     # A field of several forms complains once per form; the longest path is the form that was meant.
     path = max(paths, key=len)
     about = [row for row, other in zip(rows, paths, strict=True) if other == path]
     param = clean_text(".".join(str(part) for part in path)) or None
-    message = " or: ".join(dict.fromkeys(str(row["msg"]) for row in about))
-    return param, f"{param or 'The body'}: {clean_text(message)}.", _code_of_kind(about[0]["type"])
+    return param, clean_text(complain(param or "The body", about)), _code_of(about)
 
 
-def _code_of_kind(kind: str) -> str:
+def _code_of(about: Sequence[Mapping[str, Any]]) -> str:
+    kinds = [row["type"] for row in about]
+    kind = next((kind for kind in kinds if not kind.endswith("_type")), kinds[0])
     return CODES.get(kind, "invalid_type" if kind.endswith("_type") else "invalid_value")
 
 
@@ -153,10 +161,12 @@ def _find_path(row: Mapping[str, Any], body: object) -> tuple[object, ...]:
 
 async def _answer_http_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
-    message = clean_text(f"{request.method} {request.url.path[:100]}: {error.detail}.")
     kind = KINDS.get(error.status_code, "invalid_request_error")
-    # The framework's only complaint of its own: a body that Python can't read as JSON.
-    code = "invalid_json" if error.status_code == 400 else str(error.status_code)
+    message = clean_text(f"{request.method} {request.url.path[:100]}: {error.detail}.")
+    if error.status_code == 400:
+        # The framework's only complaint of its own: a body that Python can't read as JSON.
+        message = NO_JSON
+    code = HTTP_CODES.get(error.status_code, str(error.status_code))
     body = error_body(message, kind=kind, code=code)
     return JSONResponse(body, status_code=error.status_code, headers=error.headers)
 

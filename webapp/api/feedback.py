@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 
 from fastapi import APIRouter, Request
 from pydantic import BaseModel, BeforeValidator, Field
+from pydantic_core import PydanticKnownError
 
 from chat.errors import InvalidRequest, NotFound
 from chat.text import clean_text
@@ -23,7 +24,7 @@ THUMBS: dict[str | int, Literal[-1, 1]] = {"up": 1, 1: 1, "down": -1, -1: -1}
 def _refuse_booleans(value: object) -> object:
     # To Python true is 1; to JSON it isn't.
     if isinstance(value, bool):
-        raise ValueError("a boolean isn't a thumb")
+        raise PydanticKnownError("literal_error", {"expected": "'up', 'down', 1 or -1"})
     return value
 
 

@@ -10,6 +10,8 @@ from starlette.concurrency import run_in_threadpool
 
 from webapp.service import ChatService
 
+PATH = "/health"
+
 
 class Health(BaseModel):
     """How the parts are doing. `uncovered_categories` are those that no active moderator looks
@@ -32,19 +34,20 @@ class Health(BaseModel):
 def router(service: ChatService, read_sync: Callable[[], Mapping[str, object]]) -> APIRouter:
     """Return the health route; 503 when the database can't be written or the engine stopped.
 
-    `read_sync` tells whether the chats are in step with where they are copied to.
+    `read_sync` tells whether the chats are in step with where they are copied to, in words that
+    everybody may read; it may block.
     """
     routes = APIRouter(tags=["health"])
 
     @routes.get(
-        "/health",
+        PATH,
         response_model=Health,
         responses={503: {"model": Health, "description": "A part has failed."}},
     )
+    @routes.head(PATH, include_in_schema=False)
     async def health() -> Response:
         """Say what is in use and how it does."""
-        # Where the copies are is nobody's business but the operator's.
-        sync = {name: value for name, value in read_sync().items() if name != "target"}
+        sync = await run_in_threadpool(read_sync)
         report = {**await run_in_threadpool(service.health), "sync": sync}
         return JSONResponse(report, status_code=200 if report["status"] == "ok" else 503)
 

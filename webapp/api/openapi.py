@@ -5,6 +5,7 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
+from webapp import VERSION
 from webapp.api.completions import ChatCompletionChunk
 
 ASSUMED = ("HTTPValidationError", "ValidationError")
@@ -18,7 +19,7 @@ def describe(app: FastAPI) -> None:
             app.openapi_schema = _correct(
                 get_openapi(
                     title="Palaver",
-                    version=app.version,
+                    version=VERSION,
                     description="The API of Palaver, which is OpenAI's where OpenAI has one.",
                     routes=app.routes,
                 )

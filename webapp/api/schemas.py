@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
 
 from chat.errors import InvalidRequest, NotFound
 from chat.types import GenerationConfig, Message, Role
@@ -13,6 +13,7 @@ WireRole = Literal["system", "developer", "user", "assistant"]
 
 MOST_TOKENS = 1_000_000
 MOST_ANSWERS = 8
+LAST_SEED = 2**64 - 1
 
 
 def _read_whole(value: object) -> object:
@@ -48,6 +49,13 @@ class TextPart(WireModel):
 
     type: Literal["text"]
     text: str
+
+    @field_validator("type", mode="before")
+    @classmethod
+    def _read_text_alone(cls, value: object) -> object:
+        if value != "text":
+            raise ValueError("only text can be read")
+        return value
 
 
 class WireMessage(WireModel):
@@ -102,7 +110,7 @@ class ChatCompletionRequest(WireModel):
     top_k: Whole | None = Field(None, ge=0, le=1_000_000)
     min_p: float | None = Field(None, ge=0, le=1)
     repetition_penalty: float | None = Field(None, ge=0.1, le=10)
-    seed: Whole | None = Field(None, ge=-(2**63), le=2**64 - 1)
+    seed: Whole | None = Field(None, ge=-(2**63), le=LAST_SEED)
     stop: NonEmpty | Annotated[list[NonEmpty], Field(max_length=4)] | None = None
     response_format: ResponseFormat | None = None
     user: str | None = Field(None, description="accepted, and not used")
@@ -139,6 +147,7 @@ class ChatCompletionRequest(WireModel):
         Raises:
             InvalidRequest: a value lies outside what is allowed.
         """
+        self._check_seeds()
         stop = [self.stop] if isinstance(self.stop, str) else self.stop
         newer = self.max_completion_tokens
         given: Mapping[str, Any] = {
@@ -152,6 +161,16 @@ class ChatCompletionRequest(WireModel):
             "stop": None if stop is None else tuple(stop),
         }
         return replace(default, **{k: v for k, v in given.items() if v is not None})
+
+    def _check_seeds(self) -> None:
+        num_answers = self.n or 1
+        highest = LAST_SEED + 1 - num_answers
+        if self.seed is not None and self.seed > highest:
+            raise InvalidRequest(
+                f"seed is {self.seed}, and {num_answers} answers take as many seeds from there on; "
+                f"allowed is at most {highest}.",
+                param="seed",
+            )
 
 
 def check_model(asked: str | None, model: str) -> None:

@@ -1,5 +1,7 @@
 """The store as commands open it: beside a server that runs, and without making one."""
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
@@ -8,6 +10,9 @@ from chat.errors import NotFound, SetupError, StorageError
 
 if TYPE_CHECKING:
     from storage.store import Store
+
+
+_REFUSED = (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM)
 
 
 class Outdated(SetupError):
@@ -20,6 +25,7 @@ def open_for_reading(url: str) -> "Store":
     Raises:
         NotFound: there is no such file yet.
         Outdated: it has to be upgraded first.
+        StorageError: this account can't read it.
         PalaverError: see `Store.open`.
     """
     from storage.store import Store
@@ -55,6 +61,39 @@ def copy_database(path: Path, target: Path) -> None:
         database.close()
 
 
+def connect_for_reading(path: Path) -> sqlite3.Connection:
+    """Open the SQLite file at `path`, of whatever kind, to read from it and nothing else.
+
+    Raises:
+        StorageError: this account can't read it.
+    """
+    return sqlite3.connect(f"{_name(path)}?{_choose_query(path)}", uri=True)
+
+
+def _choose_query(path: Path) -> str:
+    """Return how to open the file: SQLite reads one with a log by making files beside it, which
+    not every account may, unless it is told that the file won't change."""
+    for query in ("mode=ro", "mode=ro&immutable=1"):
+        try:
+            with closing(sqlite3.connect(f"{_name(path)}?{query}", uri=True)) as connection:
+                connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+            return query
+        except sqlite3.Error as error:
+            if getattr(error, "sqlite_errorcode", 0) & 0xFF not in _REFUSED:
+                return query  # It can be read, and whoever reads it says what is wrong.
+        if not _is_at_rest(path):
+            break
+    raise StorageError(
+        f"This account can't read {path}, or what lies beside it; use the account that it belongs "
+        "to, or give this one the right to."
+    )
+
+
+def _is_at_rest(path: Path) -> bool:
+    """Say whether no program uses the file, so that it stays as it is."""
+    return not any(path.with_name(path.name + end).exists() for end in ("-wal", "-shm"))
+
+
 def _for_reading(path: Path) -> str:
     if not path.exists():
         raise NotFound(
@@ -62,7 +101,11 @@ def _for_reading(path: Path) -> str:
             "--database-url or PALAVER_DATABASE_URL."
         )
     # Only one process should ever write to a SQLite file.
-    return f"sqlite:///file:{quote(str(path.absolute()), safe='/: ')}?mode=ro&uri=true"
+    return f"sqlite:///{_name(path)}?{_choose_query(path)}&uri=true"
+
+
+def _name(path: Path) -> str:
+    return f"file:{quote(str(path.absolute()), safe='/: ')}"
 
 
 def find_file(url: str) -> Path | None:

@@ -1,9 +1,12 @@
 """Write chats, rankings or all of one person as JSON lines.
 
 Chats and rankings are exported as far as their owners agreed to the purpose, which is training
-unless you name another; how many that leaves out is said at the end. `--everything` exports the
-others too: then it is on you what may be done with them. `user` is for a person who asks for their
-own data, so it is always complete. Nothing is ever half written: a file takes its name at the end.
+unless you name another; how many that leaves out is said at the end. Chats that programs had
+through /v1 were never agreed to by anybody, so only `--everything` exports them. It exports
+everything that nobody agreed to: then it is on you what may be done with it. Rankings come with
+the preference studio, which isn't there yet; until then that file is empty. `user` is for a person
+who asks for their own data, so it is always complete. Their id is on the page, under "Your data";
+`users` lists all of them. Nothing is ever half written: a file takes its name at the end.
 """
 
 import sys
@@ -13,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from chat.errors import NotFound
+from chat.errors import InvalidRequest, NotFound
 from webapp.commands.flags import add_action, add_settings
 from webapp.commands.paper import Progress, amount, new_file, tell, to_line
 
@@ -26,8 +29,10 @@ EXAMPLES: tuple[str, ...] = (
     "export chats --output chats.jsonl",
     "export rankings --purpose training --output rankings.jsonl",
     "export chats --everything | gzip > all.jsonl.gz",
+    "export users",
     "export user 3f2a9c --output mine.jsonl",
 )
+_NOUNS = {"chats": "conversation", "rankings": "ranking", "user": "record", "users": "user"}
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -35,7 +40,10 @@ def add_arguments(parser: ArgumentParser) -> None:
     kinds = parser.add_subparsers(dest="kind", metavar="WHAT", required=True)
     for name, meaning in (
         ("chats", "conversations: every message, how it came about, verdicts and ratings"),
-        ("rankings", "what people preferred, with the question and the answers they saw"),
+        (
+            "rankings",
+            "what people preferred; they come with the preference studio, which isn't there yet",
+        ),
     ):
         kind = add_action(kinds, name, meaning)
         kind.add_argument(
@@ -49,8 +57,12 @@ def add_arguments(parser: ArgumentParser) -> None:
         )
         _add_target(kind)
     user = add_action(kinds, "user", "everything of one person, for that person")
-    user.add_argument("id", metavar="ID", help="the person's id, as in a conversation's owner_id")
+    user.add_argument(
+        "id", metavar="ID", help='the id that the page shows the person under "Your data"'
+    )
     _add_target(user)
+    users = add_action(kinds, "users", "everybody's id, first visit and number of chats")
+    _add_target(users)
 
 
 def _add_target(parser: ArgumentParser) -> None:
@@ -65,7 +77,9 @@ def run(arguments: Namespace, settings: "Settings") -> int:
     """Stream the records to the file or to standard output."""
     from webapp.commands.database import open_for_reading
 
-    noun = {"chats": "conversation", "rankings": "ranking", "user": "record"}[arguments.kind]
+    if getattr(arguments, "purpose", None) == "":
+        raise InvalidRequest("--purpose is empty; name what people agreed to, such as training.")
+    noun = _NOUNS[arguments.kind]
     progress = Progress(noun)
     with (
         open_for_reading(settings.database_url) as store,
@@ -75,10 +89,12 @@ def run(arguments: Namespace, settings: "Settings") -> int:
             file.write(to_line(record))
         file.flush()
         if arguments.kind == "user" and not progress.count:
-            raise NotFound(f"There is nobody with the id {arguments.id!r} here.")
+            raise NotFound(
+                f"There is nobody with the id {arguments.id!r} here; `export users` lists all."
+            )
         num_all = store.stats().get(f"{noun}s", 0)
     tell(f"{amount(progress.count, noun)} exported.")
-    if arguments.kind != "user":
+    if arguments.kind in ("chats", "rankings"):
         _tell_consent(arguments, max(0, num_all - progress.count))
     return 0
 
@@ -95,6 +111,9 @@ def _target(path: Path | None, *, is_forced: bool) -> Iterator[BinaryIO]:
 def _records(store: "Store", arguments: Namespace) -> Iterator[dict[str, Any]]:
     if arguments.kind == "user":
         yield from store.export_user(arguments.id)
+        return
+    if arguments.kind == "users":
+        yield from store.export_users()
         return
     purpose = None if arguments.everything else arguments.purpose
     if arguments.kind == "chats":

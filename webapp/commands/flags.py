@@ -27,25 +27,44 @@ def add_action(
 ) -> ArgumentParser:
     """Add an action such as the `list` of `keys list`, which `meaning` describes."""
     sentence = f"{meaning[0].upper()}{meaning[1:]}."
-    return actions.add_parser(name, help=meaning, description=sentence, allow_abbrev=False)
+    return actions.add_parser(name, help=meaning, description=sentence)
 
 
 def add_settings(parser: ArgumentParser, *names: str) -> None:
     """Add the settings of these names to `parser`, in a group of their own."""
+    example = f"{_flag(names[0])} is PALAVER_{names[0].upper()}"
+    every = "It" if len(names) == 1 else "Each"
     group = parser.add_argument_group(
-        "settings", "Each is also an environment variable: --database-url is PALAVER_DATABASE_URL."
+        "settings", f"{every} is also an environment variable: {example}."
     )
     for name in names:
         metavar, meaning = _FLAGS[name]
-        flag = f"--{name.replace('_', '-')}"
-        group.add_argument(flag, dest=_PREFIX + name, metavar=metavar, help=meaning)
+        group.add_argument(_flag(name), dest=_PREFIX + name, metavar=metavar, help=meaning)
+
+
+def use_settings(parser: ArgumentParser, *names: str) -> None:
+    """Say that a command uses these settings of the environment too, without flags for them."""
+    parser.set_defaults(**{_PREFIX + name: None for name in names})
+
+
+def _flag(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
 
 
 def given_settings(arguments: Namespace) -> list[str]:
     """Return the settings among `arguments` as flags that `read_settings` understands."""
-    given = {
+    given = {name: value for name, value in _settings(arguments).items() if value is not None}
+    return [f"{_flag(name)}={value}" for name, value in given.items()]
+
+
+def needed_settings(arguments: Namespace) -> list[str]:
+    """Return the names of the settings that a command uses: a wrong one stops it, others don't."""
+    return list(_settings(arguments))
+
+
+def _settings(arguments: Namespace) -> dict[str, str | None]:
+    return {
         name.removeprefix(_PREFIX): value
         for name, value in vars(arguments).items()
-        if name.startswith(_PREFIX) and value is not None
+        if name.startswith(_PREFIX)
     }
-    return [f"--{name.replace('_', '-')}={value}" for name, value in given.items()]

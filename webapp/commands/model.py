@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 EXAMPLES: tuple[str, ...] = (
     "model list",
     "model show palaver",
+    "model check ./my-model",
     'model check palaver --question "Who are you?"',
 )
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from chat.errors import InvalidRequest
-from webapp.commands.flags import add_action, add_settings
+from webapp.commands.flags import add_action, add_settings, use_settings
 from webapp.commands.paper import print_table, printable, tell
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 EXAMPLES: tuple[str, ...] = (
     "moderators list",
+    "moderators list --moderators rules,my_rules:NoSpoilers",
     'moderators check my_rules:NoSpoilers --sample "The butler did it."',
     'moderators check --text "Write to ann@example.org" --policy strict',
 )
@@ -51,12 +52,17 @@ def add_arguments(parser: ArgumentParser) -> None:
         help="judge it as a question or as an answer (default: %(default)s)",
     )
     add_settings(check, "moderators", "moderator_config", "policy")
+    use_settings(check, "moderation_timeout_s", "moderator_memory_mb")
 
 
 def run(arguments: Namespace, settings: "Settings") -> int:
     """Do what was asked."""
     if arguments.action == "list":
         return _list(settings)
+    if arguments.text is not None and arguments.sample:
+        raise InvalidRequest(
+            "--text judges a text, and --sample tests a moderator; give one of the two."
+        )
     if arguments.text is not None:
         return _judge(arguments, settings)
     if not arguments.name:
@@ -66,7 +72,9 @@ def run(arguments: Namespace, settings: "Settings") -> int:
 
 def _list(settings: "Settings") -> int:
     from moderation.registry import available
+    from webapp.commands.judges import read_configs
 
+    read_configs(settings)  # once: what is wrong with it is wrong with every moderator
     origins = available()
     names = [*origins, *(name for name in settings.moderators if name not in origins)]
     rows = [_describe(name, origins.get(name, "a file beside app.py"), settings) for name in names]

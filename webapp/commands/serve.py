@@ -19,6 +19,9 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(arguments: Namespace, settings: "Settings") -> int:
     """Serve until stopped."""
+    from webapp.preflight import check_names
+
+    check_names(settings)  # before what takes seconds to load
     from webapp.server import serve
 
     return serve(settings)

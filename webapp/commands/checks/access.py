@@ -22,6 +22,8 @@ _TIMEOUT_S = 2.0
 
 def check_port(settings: "Settings") -> Iterator[Finding]:
     """See that the port can be listened on, or that Palaver does so already."""
+    from webapp.listener import explain_bind
+
     host, port = settings.host, settings.port
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with closing(socket.socket(family, socket.SOCK_STREAM)) as probe:
@@ -30,18 +32,14 @@ def check_port(settings: "Settings") -> Iterator[Finding]:
             probe.bind((host, port))
             probe.listen(1)
         except OSError as error:
-            reason = error.strerror or str(error)
+            failure = error
         else:
             yield ok("port", f"{host}:{port} is free")
             return
     if model := ask_health(host, port):
         yield ok("port", f"Palaver is running on {host}:{port}, with the model {model}")
     else:
-        yield problem(
-            "port",
-            f"{host}:{port} can't be used ({reason})",
-            "Stop what uses it, or choose another one with --port or PALAVER_PORT.",
-        )
+        yield problem("port", explain_bind(failure, host, port))
 
 
 def ask_health(host: str, port: int) -> str:

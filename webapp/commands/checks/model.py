@@ -29,7 +29,8 @@ def check_model(settings: "Settings") -> Iterator[Finding]:
         yield warning(
             "provider",
             f"{shown}, though this machine has an NVIDIA driver",
-            'To use it: pip install "onnxruntime-gpu[cuda,cudnn]"; see docs/hosting.md.',
+            'To use it: .venv/bin/python -m pip install "onnxruntime-gpu[cuda,cudnn]"; see '
+            "docs/hosting.md.",
         )
     else:
         yield ok("provider", shown)

@@ -16,12 +16,16 @@ def check_moderators(settings: "Settings") -> Iterator[Finding]:
     """Load the moderators and the policy, and let them judge a harmless sentence."""
     import asyncio
 
+    from moderation.categories import find_uncovered
     from webapp.commands.judges import open_chain
 
     with open_chain(settings) as chain:
         policy = chain.policy
         findings = asyncio.run(_try(chain))
+        uncovered = find_uncovered(chain.categories("input"))
     yield from findings
+    if uncovered:
+        yield ok("moderators", f"nobody looks for {', '.join(uncovered)}")
     yield ok("policy", f"{policy.name} (version {policy.version})")
 
 

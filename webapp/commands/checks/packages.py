@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from webapp.settings import Settings
 
 REQUIREMENTS = Path(__file__).parents[3] / "requirements.txt"
-_INSTALL = "Install them: make run, or pip install -r requirements.txt."
+_INSTALL = "Install them: make run, or .venv/bin/python -m pip install -r requirements.txt."
 
 
 def check_packages(settings: "Settings", requirements: Path = REQUIREMENTS) -> Iterator[Finding]:

@@ -4,7 +4,15 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from chat.errors import PalaverError
-from webapp.commands.checks import access, machine, model, moderation, packages, storage
+from webapp.commands.checks import (
+    access,
+    environment,
+    machine,
+    model,
+    moderation,
+    packages,
+    storage,
+)
 from webapp.commands.checks.finding import Finding, problem
 
 if TYPE_CHECKING:
@@ -15,6 +23,7 @@ CHECKS: tuple[tuple[str, Check], ...] = (
     ("python", machine.check_python),
     ("packages", packages.check_packages),
     ("onnxruntime", packages.check_onnxruntime),
+    ("settings", environment.check_environment),
     ("processors", machine.check_processors),
     ("memory", machine.check_memory),
     ("model", model.check_model),

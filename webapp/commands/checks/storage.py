@@ -9,6 +9,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from chat.errors import StorageError
 from webapp.commands.checks.finding import Finding, ok, problem, warning
 from webapp.commands.paper import amount
 
@@ -125,7 +126,10 @@ def check_database(settings: "Settings") -> Iterator[Finding]:
         yield ok("database", f"{path} will be made at the first start")
         return
     if path:
-        yield from _check_file(path)
+        findings = list(_check_file(path))
+        yield from findings
+        if any(finding.level == "problem" for finding in findings):
+            return
     try:
         with open_for_reading(settings.database_url) as store:
             counts, revision = store.stats(), store.schema_revision()
@@ -141,21 +145,40 @@ def check_database(settings: "Settings") -> Iterator[Finding]:
 
 
 def _check_file(path: Path) -> Iterator[Finding]:
-    reason = find_damage(path)
+    try:
+        reason = find_damage(path)
+    except StorageError as error:
+        yield problem("database", str(error), "Give this account the right to, or use the owner's.")
+        return
     if reason:
-        yield problem("database", f"{path} is damaged: {reason}", "Restore a backup: restore FILE.")
+        yield problem(
+            "database",
+            f"{path} is damaged: {reason}",
+            "Restore a backup: python -m webapp restore FILE",
+        )
     else:
         yield ok("database", f"{path} is whole")
+    if not os.access(path, os.W_OK, effective_ids=os.access in os.supports_effective_ids):
+        yield problem(
+            "database",
+            f"this account can't write {path}",
+            "Give it the right to, or use the owner's account.",
+        )
     if is_open(path.stat().st_mode):
         yield warning("database", f"{path} can be read by others", f"chmod 600 {path}")
     yield check_sqlite(sqlite3.sqlite_version_info[:3])
 
 
 def find_damage(path: Path) -> str:
-    """Return what SQLite finds wrong with the file at `path`; empty if nothing is."""
-    uri = f"{path.absolute().as_uri()}?mode=ro"
+    """Return what SQLite finds wrong with the file at `path`; empty if nothing is.
+
+    Raises:
+        StorageError: this account can't read it.
+    """
+    from webapp.commands.database import connect_for_reading
+
     try:
-        with closing(sqlite3.connect(uri, uri=True)) as connection:
+        with closing(connect_for_reading(path)) as connection:
             row = connection.execute("PRAGMA integrity_check(1)").fetchone()
     except sqlite3.Error as error:
         return str(error)
