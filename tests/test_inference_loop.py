@@ -196,10 +196,13 @@ async def test_not_a_number_ends_that_answer_with_error(
 
 
 async def test_shutdown_ends_the_streams_and_refuses_new_ones(engine: Engine, runner: GatedRunner):
+    runner.is_gated = True  # however quick the machine, none comes to its end by itself
     engine_loop = EngineLoop(engine)
     streams = [engine_loop.submit([7], greedy(3000)) for _ in range(4)]
     readers = [asyncio.create_task(collect(stream.read())) for stream in streams]
+    runner.gate.release(20)
     await wait_until(lambda: engine.stats.num_generated_tokens > 5)
+    runner.gate.release(1000)
     engine_loop.close()
     engine_loop.close()
     assert not engine_loop.is_alive

@@ -112,11 +112,15 @@ def nobodys_folder():
     folder.chmod(0o555)
     if is_root:
         os.seteuid(65534)
-    yield folder
+    can_read_us = os.access(ROOT / "storage" / "migrations", os.R_OK | os.X_OK, effective_ids=True)
+    if can_read_us:
+        yield folder
     if is_root:
         os.seteuid(0)
     folder.chmod(0o755)
     shutil.rmtree(folder)
+    if not can_read_us:
+        pytest.skip("the account that owns nothing can't read this checkout either")
 
 
 @pytest.mark.skipif(os.name != "posix", reason="other systems have other rights")
