@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 import tokenizers
@@ -10,6 +11,9 @@ from hypothesis import settings
 from tokenizers import decoders, models, pre_tokenizers
 
 from chat.tokenizer import Tokenizer
+
+if TYPE_CHECKING:
+    from tests.hub_stand_in import Hub
 
 # The same examples each time, so that a red build means a change; `make prove` looks for new ones.
 settings.register_profile("steady", derandomize=True)
@@ -48,3 +52,20 @@ def write_byte_tokenizer(path: Path) -> Path:
 def byte_tokenizer(tmp_path: Path) -> Tokenizer:
     """A tokenizer with one token per byte."""
     return Tokenizer.load(write_byte_tokenizer(tmp_path / "tokenizer.json"))
+
+
+@pytest.fixture(scope="module")
+def hub_server() -> Iterator[tuple["Hub", str]]:
+    """A stand-in of the Hub, and its address."""
+    from tests.hub_stand_in import Hub, serve_hub
+
+    hub = Hub()
+    with serve_hub(hub) as url:
+        yield hub, url
+
+
+@pytest.fixture
+def hub(hub_server: tuple["Hub", str]) -> "Hub":
+    """A Hub in which nothing has happened yet."""
+    hub_server[0].reset()
+    return hub_server[0]

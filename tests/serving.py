@@ -1,10 +1,14 @@
 """The application served for real on a free port of this machine."""
 
+import socket
+import subprocess
 import threading
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import httpx
 import uvicorn
 from fastapi import FastAPI
 
@@ -61,4 +65,30 @@ def serve(app: FastAPI, port: int = 0) -> Iterator[str]:
         listener.close()
 
 
-__all__ = ["create_app", "make_chat_service", "make_settings", "serve"]
+def free_port() -> int:
+    """Return a port of this machine that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def wait_for(http: httpx.Client, process: subprocess.Popen[str]) -> None:
+    """Wait until the server that `process` runs answers; it fails if the process ends first."""
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        assert process.poll() is None, process.stderr and process.stderr.read()
+        with suppress(httpx.ConnectError):
+            if http.get("/health").status_code == 200:
+                return
+        time.sleep(0.05)
+    raise AssertionError("the server didn't start")
+
+
+__all__ = [
+    "create_app",
+    "free_port",
+    "make_chat_service",
+    "make_settings",
+    "serve",
+    "wait_for",
+]

@@ -5,7 +5,6 @@ import re
 import shlex
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -18,6 +17,7 @@ import pytest
 
 from storage.store import Store
 from tests.commands_kit import PROGRAM, ROOT, desk_fixture, start
+from tests.serving import free_port
 from tests.storage_kit import record_chain
 from tests.tiny_model import TinyModel
 from webapp.__main__ import COMMANDS, main, make_parser
@@ -258,12 +258,6 @@ def test_a_machine_is_lost_and_all_of_it_comes_back(desk, model):
         client.cookies.update(cookies)
         assert "palaver_visitor" not in client.get("/").headers.get("set-cookie", "")
         assert len(desk.run("export", "chats", "--everything").splitlines()) == 1
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def test_ctrl_c_ends_a_command_without_a_trace():

@@ -8,26 +8,11 @@ from pathlib import Path
 import pytest
 
 from chat.errors import InvalidRequest, PalaverError, SettingsError
-from tests.hub_stand_in import Hub, serve_hub
 from webapp.hub import deploy as deploying
 from webapp.hub.deploy import Space, deploy_space, make_api
 from webapp.hub.files import is_secret, list_files
 
 ROOT = Path(__file__).parent.parent
-
-
-@pytest.fixture(scope="module")
-def hub_server():
-    hub = Hub()
-    with serve_hub(hub) as url:
-        yield hub, url
-
-
-@pytest.fixture
-def hub(hub_server):
-    """A Hub in which nothing has happened yet."""
-    hub_server[0].reset()
-    return hub_server[0]
 
 
 @pytest.fixture

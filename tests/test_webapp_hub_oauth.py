@@ -10,7 +10,7 @@ import pytest
 from fastapi import FastAPI, Request
 from starlette.testclient import TestClient
 
-from tests.hub_stand_in import CLIENT_ID, CLIENT_SECRET, Hub, serve_hub
+from tests.hub_stand_in import CLIENT_ID, CLIENT_SECRET
 from webapp.auth import CookieKeys, Doorman
 from webapp.hub.oauth import (
     CALLBACK,
@@ -28,20 +28,6 @@ from webapp.settings import OAuthClient, Platform, read_platform, read_settings
 
 SPACE = "https://ada-palaver.hf.space"
 KEYS = CookieKeys(b"k" * 64)
-
-
-@pytest.fixture(scope="module")
-def hub_server():
-    hub = Hub()
-    with serve_hub(hub) as url:
-        yield hub, url
-
-
-@pytest.fixture
-def hub(hub_server):
-    """A Hub in which nothing has happened yet."""
-    hub_server[0].reset()
-    return hub_server[0]
 
 
 @pytest.fixture

@@ -11,7 +11,6 @@ import pytest
 from chat.errors import SettingsError, StorageError
 from storage.backup import restore_backup
 from storage.store import Store
-from tests.hub_stand_in import Hub, serve_hub
 from tests.storage_kit import make_turn
 from webapp.auth import read_key
 from webapp.hub import sync as syncing
@@ -63,20 +62,6 @@ class Site:
 
     def titles(self, owner="ada"):
         return {conversation.title for conversation in self.store.list_conversations(owner)}
-
-
-@pytest.fixture(scope="module")
-def hub_server():
-    hub = Hub()
-    with serve_hub(hub) as url:
-        yield hub, url
-
-
-@pytest.fixture
-def hub(hub_server):
-    """A Hub in which nothing has happened yet."""
-    hub_server[0].reset()
-    return hub_server[0]
 
 
 @pytest.fixture(autouse=True)

@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
@@ -17,7 +17,7 @@ from chat.errors import SettingsError
 from storage.store import Store
 from tests.hub_stand_in import Hub, serve_hub
 from tests.scripted import ScriptedBackend
-from tests.serving import create_app, make_settings
+from tests.serving import create_app, free_port, make_settings, wait_for
 from tests.tiny_model import TinyModel
 from webapp.hub.remote import FolderRemote, RemoteUnavailable
 from webapp.hub.sync import Sync
@@ -61,25 +61,6 @@ def running(folder, model, target, *, drain_s=2, **environment):
         finally:
             process.kill()
             process.communicate()
-
-
-def free_port():
-    import socket
-
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-def wait_for(http, process):
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
-        assert process.poll() is None, process.stderr.read()
-        with suppress(httpx.ConnectError):
-            if http.get("/health").status_code == 200:
-                return
-        time.sleep(0.05)
-    raise AssertionError("the server didn't start")
 
 
 def ask(http, text):

@@ -6,7 +6,6 @@ import socket
 import sqlite3
 import subprocess
 import sys
-import time
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -14,6 +13,7 @@ import httpx
 import pytest
 
 from storage.store import Store
+from tests.serving import free_port, wait_for
 from tests.tiny_model import TinyModel, TinyShape
 
 ROOT = Path(__file__).parent.parent
@@ -24,12 +24,6 @@ def model(tmp_path_factory):
     # A long context, so that an answer can go on until something stops it.
     model = TinyModel.random(TinyShape(context_length=32_768))
     return model.save(tmp_path_factory.mktemp("model") / "tiny")
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def command(folder, model, **changes):
@@ -65,17 +59,6 @@ def running(folder, model, **changes):
     finally:
         process.kill()
         process.communicate()
-
-
-def wait_for(http, process):
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
-        assert process.poll() is None, process.stderr.read()
-        with suppress(httpx.ConnectError):
-            if http.get("/health").status_code == 200:
-                return
-        time.sleep(0.05)
-    raise AssertionError("the server didn't start")
 
 
 def ask(http, text="Hi", **options):

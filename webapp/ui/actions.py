@@ -2,16 +2,18 @@
 
 import json
 import time
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from chat.errors import InvalidRequest
 from chat.text import clean_text
 from chat.types import GenerationConfig
+from webapp.complaints import complain
 from webapp.turn import ChatRequest
 
 Id = Annotated[str, StringConstraints(max_length=200)]
+Sent = TypeVar("Sent", bound=BaseModel)
 
 
 class Asked(BaseModel):
@@ -80,10 +82,7 @@ def read_asked(text: str) -> Asked:
     Raises:
         InvalidRequest: it isn't that.
     """
-    try:
-        return Asked.model_validate_json(clean_text(text or "{}"))
-    except ValidationError as error:
-        raise _complain(error) from error
+    return _read(Asked, text)
 
 
 def read_action(text: str) -> Action:
@@ -92,13 +91,14 @@ def read_action(text: str) -> Action:
     Raises:
         InvalidRequest: it isn't that.
     """
+    return _read(Action, text)
+
+
+def _read(kind: type[Sent], text: str) -> Sent:
     try:
-        return Action.model_validate_json(clean_text(text or "{}"))
+        return kind.model_validate_json(clean_text(text or "{}"))
     except ValidationError as error:
-        raise _complain(error) from error
-
-
-def _complain(error: ValidationError) -> InvalidRequest:
-    row = error.errors()[0]
-    name = ".".join(str(part) for part in row["loc"]) or "request"
-    return InvalidRequest(f"{name}: {row['msg']}. Please reload the page.", param=name)
+        row = error.errors()[0]
+        name = ".".join(str(part) for part in row["loc"]) or "request"
+        sentence = f"{complain(name, [row])} Please reload the page."
+        raise InvalidRequest(sentence, param=name) from error
