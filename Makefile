@@ -20,6 +20,7 @@ prove: $(DEV)/installed browser  ## what takes foreign environments or long: res
 	$(DEV)/bin/python -m tests.prove.zero_gpu
 	$(DEV)/bin/python -m benchmarks.page
 	$(DEV)/bin/python -m benchmarks.moderator_worker
+	$(DEV)/bin/python -m benchmarks.moderation
 
 check: $(DEV)/installed  ## format, lint and types, without the tests
 	$(DEV)/bin/ruff format --check . && $(DEV)/bin/ruff check . && $(DEV)/bin/mypy

@@ -104,6 +104,9 @@ class Verdict:
     action: Action = "allow"
     category: str = ""
     policy_version: str = ""
+    # Characters of a partial text up to which this verdict can't change, whatever follows. None:
+    # nobody said; then the moderator's manifest tells how much at the end is open.
+    settled: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +145,9 @@ class Turn:
     system_prompt: str = ""
     instructions: str = ""
     persona: str = ""
+    # What the model had written when the moderators refused it: kept for reviewers, shown to
+    # nobody else.
+    refused: str = ""
 
 
 @dataclass(frozen=True, slots=True)

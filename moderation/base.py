@@ -5,13 +5,23 @@ last message of the context and says what it found. It never says what follows f
 operator's policy does. See docs/moderators.md for an example that imports nothing of Palaver.
 """
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
-from functools import cached_property
-from typing import Protocol
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from threading import RLock
+from typing import Any, Protocol
 
 from chat.types import Message, Span, Stage, Verdict
-from moderation.normalise import View, make_views, normalise
+from moderation.lazy import Lazy
+from moderation.normalise import find_open, make_views, normalise, read_texts
+from moderation.view import View
+
+# The reason of a check that failed because of the text, not of the moderator: anybody can write a
+# long one, so it must not make a moderator look broken, and then pass.
+TOO_LONG = "too-long"
+# Reasons of failed checks that are closed where the policy's on_error says open. Beside that of the
+# text, those are the operator's to mend: a service that refuses the key, or a setting that can't
+# work. Else a key that ran out would switch moderation off, and nobody would see it.
+NEVER_OPEN = frozenset({"unauthorised", "misconfigured", TOO_LONG})
 
 
 @dataclass(frozen=True)
@@ -26,21 +36,34 @@ class ModerationContext:
     stage: Stage
     is_partial: bool = False
     locale: str = ""
+    # Who follows this answer while it grows, by the name of the moderator that they stand in for.
+    listeners: Mapping[str, "Moderator"] = field(default_factory=dict, repr=False, compare=False)
+    lock: Any = field(default_factory=RLock, init=False, repr=False, compare=False)
 
     @property
     def text(self) -> str:
         """The text to judge."""
         return self.messages[-1].content
 
-    @cached_property
+    @Lazy
     def normalised(self) -> View:
         """The text without disguises, and the way back to the original's characters."""
         return normalise(self.text)
 
-    @cached_property
+    @Lazy
     def views(self) -> tuple[View, ...]:
         """Every way in which the text may be meant, decoded parts among them; for word lists."""
         return make_views(self.text)
+
+    @Lazy
+    def open_from(self) -> int:
+        """Where in a partial text more text may still change how it is read; else its length."""
+        return find_open(self.text) if self.is_partial else len(self.text)
+
+    @Lazy
+    def readings(self) -> tuple[str, ...]:
+        """The normalised texts that a classifier should score; the worst one counts."""
+        return read_texts(self.text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +105,10 @@ class Manifest:
 
 
 class Moderator(Protocol):
-    """Judges texts. ``check`` runs in threads of its own, several at a time."""
+    """Judges texts. ``check`` runs in threads of its own, several at a time.
+
+    It may have two methods more, if it gains by them: see `BatchModerator`, `StreamModerator`.
+    """
 
     @property
     def manifest(self) -> Manifest:
@@ -95,8 +121,43 @@ class Moderator(Protocol):
         The answer is a Verdict, or as good: a mapping (or an object with attributes) of
         ``scores``, category to a number from 0 to 1, and optionally ``spans``, a list of
         ``(start, end, category)`` or ``(start, end, category, score)`` in ``context.text``.
-        To raise is fine: it counts as the policy's ``on_error`` says.
+        With an ``outcome`` of "abstained" it has nothing to say, with "error" it has failed; a
+        ``reason`` of one word goes with either. To raise is fine, too: it counts as the policy's
+        ``on_error`` says.
         """
+        ...
+
+
+class BatchModerator(Moderator, Protocol):
+    """A moderator that judges several texts at once quicker than one after the other."""
+
+    def check_batch(
+        self, contexts: Sequence[ModerationContext]
+    ) -> Sequence[Verdict | Mapping[str, object]]:
+        """Return an answer for each context, in their order, each as `check` gives it.
+
+        If it raises, each text is judged alone: one must not take the others along.
+        """
+        ...
+
+
+class ModeratorStream(Protocol):
+    """What listens to one growing answer."""
+
+    def feed(self, text: str) -> Verdict | Mapping[str, object]:
+        """Judge all of the answer so far, of which `text` is new; spans count from its begin."""
+        ...
+
+    def close(self) -> None:
+        """End: nothing more is fed. A second call does nothing."""
+        ...
+
+
+class StreamModerator(Moderator, Protocol):
+    """A moderator that follows an answer while it grows, and needn't read it from the start."""
+
+    def open_stream(self, context: ModerationContext) -> ModeratorStream:
+        """Begin to listen; the last message of `context` is the answer, still empty."""
         ...
 
 

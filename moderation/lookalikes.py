@@ -1,24 +1,43 @@
-"""Letters of other alphabets that look like Latin ones."""
+"""Letters of other alphabets that look like Latin ones.
 
-import re
+Drawn from Unicode's table of confusable characters (confusables.txt of UTS #39, Unicode License v3,
+as packed by confusable-homoglyphs 3.3.1, MIT), without what NFKC undoes by itself, and extended by
+hand. Each group is a Latin letter followed by what looks like it.
+"""
 
-GREEK_CYRILLIC = re.compile("[\u0370-\u03ff\u0400-\u052f\u0531-\u0587]")
-
-_PAIRS = (
-    # Cyrillic, small then capital
-    "аa вb еe зz иu йu кk мm нh оo пn рp сc тt уy хx ѕs іi їi јj ԁd ԛq ԝw һh ѵv ӏl гr ґr ёe яr "
-    "АA ВB ЕE ЗZ ИN КK МM НH ОO РP СC ТT УY ХX ЅS ІI ЇI ЈJ ԌG ԚQ ԜW ҺH ѴV ӀI ЁE ЯR "
-    # Greek
-    "αa βb γy εe ζz ηn ιi κk μu νv οo ρp σs ςs τt υu χx ωw "
-    "ΑA ΒB ΕE ΖZ ΗH ΙI ΚK ΜM ΝN ΟO ΡP ΤT ΥY ΧX "
-    # Armenian
-    "աw հh նn օo սu զq ցg"
+# Of alphabets that are close to ours: a word that mixes them with Latin is a disguise.
+_KINDRED = (
+    "aΆΑάαАаӑӓᎪ bΒβВЬвьᏏᏴ cСсҫᏟⲤⲥꮯ dδԁᎠᏧ eΈΕέεЁЕеѐёҽҿӗէᎬ fϜҒғք gԌցᏀᏳ hΉΗНнђћңҺһӈիհᎻᏂⲎ "
+    "iΊΙίιϊІЇіїӀᎥⲒꙇꭵ jͿϳЈјյᎫ kΚκКкқҝҡӄᏦⲔ lӏԼլᏞⳐ mΜϺМмᎷⲘ nΝήηИпըղնոռⲚ oΌΘΟοσόОоӧӨөՕօჿⲞⲟ "
+    "pΡρРрթᏢⲢⲣ qԚԛգզ rЯгяґրᎡᏒᴦⲅꮁ sςЅѕՏտᏕᏚꮪ tΤτТтҭեᎢⲦ uμυϋύЦийцҵՍս vνѴѵᏙꮩ wωώШЩшщѡԜԝաᎳᏔꮃ "
+    "xΧχХхҳⲬ yΎΥγУуўҮүӱყᎩᎽⲨ zΖζЗзᏃꮓ"
 )
-LOOKALIKES = {ord(pair[0]): pair[1] for pair in _PAIRS.split()}
-
-# Seldom meant as anything else, so read as plain letters in any word.
-_ODD_PAIRS = (
-    "ᴀa ʙb ᴄc ᴅd ᴇe ꜰf ɢg ʜh ɪi ᴊj ᴋk ʟl ᴍm ɴn ᴏo ᴘp ʀr ꜱs ᴛt ᴜu ᴠv ᴡw ʏy ᴢz "
-    "ɑa ɡg ɩi ıi ȷj ƙk ɓb ɗd"
+# Of other writings, digits among them: a disguise only where the whole word can be read.
+_DISTANT = (
+    "aᗅꓮ𐊠𖽀 bᑲᖯᗷꓐ𐊂𐊡𐌁 cꓚ𐊢𐌂𐐕𐐽𐔜𑣩𑣲 dᑯᗞᗪꓒꓓ eⴹꓰ𐊆𑢦𑢮 fᖴꓝ𐊇𐊥𐔥𑢢𑣂 gꓖ hᕼꓧ𐋏 iᛁꓲ𐌉𑣃 jᒍꓙ kᛕꓗ𐔘 "
+    "l\u05d5\u05df\u0627\u0661۱\u07caᒪⵏꓡ𐊊𐌠𐐛𐔦𑢣𑢲𖼖𖼨\U0001e8c7 mᗰᛖꓟ𐊰𐌑 nꓠ𐔓 "
+    "o\u05e1\u0647\u0665\u06be\u06c1\u06d5۵\u07c0०০੦૦ଠ୦௦౦೦ഠ൦๐໐ဝ၀ዐⵔ〇ꓳ𐊒𐊫𐐄𐐬𐓂𐓪𐔖𑓐𑢵𑣈𑣗𑣠 pᑭꓑ𐊕 qⵕ "
+    "rᖇꓣ𐒴𖼵 sꓢ𐊖𐐠𐑈𑣁𖼺 tꓔ𐊗𐊱𐌕𑢼𖼊 uሀᑌꓴ𐓎𐓶𑢸𑣘𖽂 v\u05d8\u0667۷ᐯⴸꓦꛟ𐔝𑜆𑢠𑣀𖼈 wꓪ𑜊𑜎𑜏𑣦𑣯 xᕁᕽᚷⵝꓫ𐊐𐊴𐌗𐌢𐔧𑣬 yꓬ𐊲𑢤𑣜𖽃 "
+    "zꓜ𑢩𑣄𑣥"
 )
-ALWAYS_LATIN = {ord(pair[0]): pair[1] for pair in _ODD_PAIRS.split()}
+# Of Chinese writing: besides, there must be a letter that isn't Chinese at all.
+_CHINESE = (
+    "a丹卂 b乃 c亡匚 d刀 e乇 f下千 g厶 h卄 i丨工 j丁 k长 lㄥ乚 m从爪 n几 "
+    "oㄖ口 p卩尸 r尺 s丂 tㄒ丅 uㄩ凵 w山 x乂 yㄚ丫 z乙"
+)
+# Seldom meant as anything else, so read as plain letters in any word: small capitals, letters of
+# phonetic alphabets, letters with a stroke or a hook.
+_ODD = (
+    "aɐɑɒᴀⱥ bƀƃƄɞʙꞴ cƈᴄϲϹ dᴅ eɇɘɜᴇꬲ fʄẝꜰꞘꞙꬵ gƍǥɠɡɢᶃ hɦɧʜⱨ iİıƖɨɩɪ jȷɉᴊꞲ kᴋⱪ lƚǀɫɬɭʟⱡꞁ mɱᴍ "
+    "nɲɳɴ oɵɸᴏᴑꬽ pƥᴘᵽꝑ qɋʠꝗꞯ rƦɍɼɽɾʀꭇꭈ sƽʂʃꜱ tʈᴛⱦ uʉᴜꞟꭎꭒ vʋᴠ wɯᴡⱳ xꞳ yɏɣʏᶌỿꭚ zƶȥʐʑᴢⱬ"
+)
+
+
+def _table(groups: str) -> dict[int, str]:
+    return {ord(char): group[0] for group in groups.split() for char in group[1:]}
+
+
+KINDRED = _table(_KINDRED)
+DISTANT = _table(_DISTANT)
+CHINESE = _table(_CHINESE)
+ALWAYS_LATIN = _table(_ODD)

@@ -5,68 +5,111 @@ way back to the characters it came from. Everything here is linear in the length
 """
 
 import re
-import unicodedata
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections import deque
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
-from moderation.decode import ESCAPES, decode_pieces, unescape_run
-from moderation.lookalikes import ALWAYS_LATIN, GREEK_CYRILLIC, LOOKALIKES
-
-# How many normalised characters an unfinished disguise at the end of a text may still change.
-UNSETTLED_CHARS = 8
-_MAX_DEPTH = 2
-
-_INVISIBLE = re.compile(
-    "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180e\u200b-\u200f\u202a-\u202e"
-    "\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\U000e0000-\U000e0fff]+"
+from moderation.decode import ESCAPES, Piece, decode_pieces, unescape_run
+from moderation.folding import fold, original_view
+from moderation.lexicon import is_word
+from moderation.spacing import (
+    close_up,
+    close_up_after_article,
+    close_up_and_split,
+    close_up_pairs,
+    stand_apart,
 )
+from moderation.spelling import has_repeats, mend_leet, mend_repeats, read_leet, shorten
+from moderation.unfinished import find_unfinished
+from moderation.view import View, edit
+
+__all__ = ["View", "find_open", "make_views", "normalise", "read_texts", "turn"]
+
+# How deep encodings in encodings are followed, and how much is read of all of them together.
+_MAX_DEPTH = 3
+_MAX_HIDDEN_CHARS = 300_000
+_MOST_PIECES = 16
+# How many texts a classifier has to score, and how long they may be together.
+_MOST_READINGS = 6
+_MAX_GROWTH = 3
+
 # "Tag" characters: a second, invisible ASCII.
 _TAGS = re.compile("[\U000e0020-\U000e007e]+")
-_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
-_NON_ASCII = re.compile("[\x00-\x7f]?[^\x00-\x7f]{1,500}")
-# What composes into one character: Hangul's parts, or a letter and its marks.
-_CLUSTER = re.compile(r"[\u1100-\u11ff]{2,32}|[\s\S][^\w\s\x00-\x7f]{1,32}|[^\x00-\x7f]")
-_MARKS = re.compile("[\u0300-\u036f\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f]")
-_NON_ASCII_CHAR = re.compile("[^\x00-\x7f]")
-_WORD = re.compile(r"\w+")
-_SPACES = re.compile(r"\s{2,}|[^\S ]")
-_REPEATS = re.compile(r"([^\d\s])\1{2,}")
-_SPACED = re.compile(r"(?<![^\W_])[^\W\d_]([ .\-_*·•|/+~]{1,3})[^\W\d_](?:\1[^\W\d_])+(?![^\W_])")
-_SPACED_PAIR = re.compile(r"(?<![^\W_])[^\W\d_] [^\W\d_](?![^\W_])")
-_LEET_TOKEN = re.compile(r"[a-z0-9@$!|€]{2,}")
-_LEET_I = str.maketrans("013457@$!|€89", "oieastasiiebg")
-_LEET_L = str.maketrans("013457@$!|€89", "oleastasllebg")
-_ASCII_LOWER = {code: code + 32 for code in range(ord("A"), ord("Z") + 1)}
 _ROT13 = str.maketrans("abcdefghijklmnopqrstuvwxyz", "nopqrstuvwxyzabcdefghijklm")
-
-
-@dataclass(frozen=True, slots=True)
-class View:
-    """A text as a moderator should read it.
-
-    ``offsets`` has one more entry than ``text`` has characters: where in the original each
-    character came from, and the original's length. ``piece`` is set where the text was decoded
-    from something: every finding then lies in that piece as a whole.
-    """
-
-    text: str
-    offsets: Sequence[int]
-    origin: str = "plain"
-    piece: tuple[int, int] | None = None
-
-    def locate(self, start: int, end: int) -> tuple[int, int]:
-        """Return the characters of the original that ``text[start:end]`` came from."""
-        if self.piece is not None:
-            return self.piece
-        last = self.offsets[end - 1]
-        while end < len(self.text) and self.offsets[end] <= last:
-            end += 1
-        return self.offsets[start], max(self.offsets[end], last + 1)
+_ROT13_WORD = re.compile(r"(?<![^\W\d_])[a-z]+(?![^\W\d_])")
+_SAMPLE_CHARS = 4_000
+_MIN_TURNED = 8
 
 
 def normalise(text: str) -> View:
-    """Return `text` without its disguises, case-folded, as a classifier should read it."""
-    return _leet(_shorten(_fold(_original(text)), 2), _LEET_I)
+    """Return `text` without its disguises, case-folded, as a classifier should read it.
+
+    Where a disguise has several meanings, this is the one that makes common words.
+    """
+    return _mend(original_view(text))
+
+
+def _mend(original: View, *, reads_whole: bool | None = None) -> View:
+    view = close_up_and_split(fold(original, reads_whole=reads_whole))
+    return mend_leet(mend_repeats(view))
+
+
+def read_texts(text: str) -> tuple[str, ...]:
+    """Return the few texts that a classifier should score in place of `text`, the plain one first.
+
+    Besides the normalised text these are what is decoded from it, and other meanings that look
+    like language. At most 6, and together at most three times as long as the text.
+    """
+    plain = normalise(text).text
+    found = {plain: None}
+    for other in _other_texts(original_view(text), plain):
+        if len(found) == _MOST_READINGS:
+            break
+        if other.strip():
+            found[other] = None
+    budget = _MAX_GROWTH * len(text)
+    readings = []
+    for reading in found:
+        readings.append(reading[:budget])
+        budget -= len(readings[-1])
+    return tuple(filter(None, readings)) or ("",)
+
+
+def _other_texts(original: View, plain: str) -> Iterator[str]:
+    for hidden in _hidden(original):
+        read = _mend(hidden).text
+        yield _turn_to_words(read) or read
+    if turned := _turn_to_words(plain):
+        yield turned
+    if not original.text.isascii():
+        yield _mend(original, reads_whole=True).text
+
+
+def _turn_to_words(text: str) -> str | None:
+    """Return `text` with its rot13 read, where that is more of a language than what is there."""
+    turned = turn(text)
+    share = _share_of_words(turned)
+    if share > 0.5 and share > _share_of_words(text) + 0.2:
+        return turned
+    turned_words: set[str] = set()
+
+    def turn_word(match: re.Match[str]) -> str:
+        word = match.group()
+        other = turn(word)
+        if is_word(word) or not is_word(other):
+            return word
+        turned_words.add(word)
+        return other
+
+    mixed = _ROT13_WORD.sub(turn_word, text)
+    return mixed if sum(map(len, turned_words)) >= _MIN_TURNED else None
+
+
+def _share_of_words(text: str) -> float:
+    """Return how much of `text`, judged by its beginning, is made of common English words."""
+    words = _ROT13_WORD.findall(text[:_SAMPLE_CHARS])
+    num_letters = sum(map(len, words))
+    return sum(len(word) for word in words if is_word(word)) / max(num_letters, 1)
 
 
 def make_views(text: str) -> tuple[View, ...]:
@@ -74,158 +117,117 @@ def make_views(text: str) -> tuple[View, ...]:
 
     The first is the plain one: normalised, but digits left as they are. What is not ambiguous
     adds no view, so an ordinary text has two: itself and its rot13.
+
+    Each reading depends on what stands nearby alone: more text adds to the views, but for what is
+    still open at the end (see `find_open`), and changes nothing of what they say before.
     """
-    original = _original(text)
+    original = original_view(text)
     found = list(_readings(original))
     found.append(_rot13(found[0]))
-    if _TAGS.search(text):
-        # The visible text is read by the views above, the invisible one by this.
-        found += _readings(_edit(original, _TAGS, lambda match: _from_tags(match.group())))
-    if ESCAPES.search(text):
-        found += _readings(_edit(original, ESCAPES, lambda match: unescape_run(match.group())))
-    found += _decoded(text, 1, None)
-    distinct = {(view.text, view.piece): view for view in reversed(found) if view.text}
-    return tuple(reversed(distinct.values())) or (found[0],)
+    for hidden in _hidden(original):
+        read = list(_readings(hidden))
+        found += (*read, _rot13(read[0]))
+    distinct: dict[tuple[str, tuple[int, int] | None], View] = {}
+    for view in found:
+        distinct.setdefault((view.text, view.piece), view)
+    return tuple(distinct.values())
 
 
-def _decoded(text: str, depth: int, piece: tuple[int, int] | None) -> Iterator[View]:
-    for start, end, decoded in decode_pieces(text):
-        place = piece or (start, end)
-        for view in _readings(_original(decoded)):
-            yield replace(view, origin="decoded", piece=place)
-        if depth < _MAX_DEPTH:
-            yield from _decoded(decoded, depth + 1, place)
+def find_open(text: str) -> int:
+    """Return the place from which on more text may change how a growing text is read.
+
+    What stands before it, all views of the longer text will show as they do now.
+    """
+    original = original_view(text)
+    return find_unfinished(original, _hidden(original))
+
+
+def _hidden(original: View) -> Iterator[View]:
+    """Yield what is encoded in a text, and what is encoded in that; unread, outer ones first."""
+    waiting = deque([(original, 1)])
+    seen = {original.text}
+    budget = 2 * len(original.text) + _MAX_HIDDEN_CHARS
+    while waiting:
+        view, depth = waiting.popleft()
+        for hidden in _uncover(view):
+            if hidden.text in seen:
+                continue
+            seen.add(hidden.text)
+            budget -= len(hidden.text)
+            if budget < 0:
+                return
+            yield hidden
+            if depth < _MAX_DEPTH:
+                waiting.append((hidden, depth + 1))
+
+
+def _uncover(view: View) -> Iterator[View]:
+    """Yield what one step of decoding shows."""
+    if _TAGS.search(view.text):
+        # The visible text is read without them, the invisible one with them.
+        yield edit(view, _TAGS, lambda match: _from_tags(match.group()))
+    if ESCAPES.search(view.text):
+        yield edit(view, ESCAPES, lambda match: unescape_run(match.group()))
+    pieces = list(decode_pieces(view.text))
+    longest = sorted(pieces, key=lambda piece: piece.start - piece.end)[:_MOST_PIECES]
+    for piece in longest:
+        place = view.locate(piece.start, piece.end)
+        yield replace(original_view(piece.text), origin="decoded", piece=place)
+    if pieces:
+        yield _inline(view, pieces)
+
+
+def _inline(view: View, pieces: Sequence[Piece]) -> View:
+    """Return `view` with what is encoded in it in place of the code."""
+    parts: list[str] = []
+    places: list[int] = []
+    last = 0
+    for piece in sorted(pieces, key=lambda piece: (piece.start, -piece.end)):
+        if piece.start < last:  # could be read in two ways
+            continue
+        parts += (view.text[last : piece.start], piece.text)
+        places += view.offsets[last : piece.start]
+        places += [view.offsets[piece.start]] * len(piece.text)
+        last = piece.end
+    parts.append(view.text[last:])
+    places += view.offsets[last:]
+    return replace(view, text="".join(parts), offsets=places)
 
 
 def _readings(original: View) -> Iterator[View]:
-    folded = _fold(original)
-    plain = _shorten(folded, 2)
+    apart = fold(original, reads_whole=False)
+    whole = apart if original.text.isascii() else fold(original, reads_whole=True)
+    yield from _spellings(apart)
+    if whole.text != apart.text:
+        yield from _spellings(whole)
+
+
+def _spellings(folded: View) -> Iterator[View]:
+    joined = close_up(folded)
+    plain = shorten(joined, 2)
     yield plain
-    yield from _leet_readings(plain)
-    if _REPEATS.search(folded.text):
-        squeezed = _shorten(folded, 1)
+    yield from read_leet(plain)
+    if has_repeats(joined.text):
+        squeezed = shorten(joined, 1)
         yield squeezed
-        yield from _leet_readings(squeezed)
-    if _SPACED.search(original.text):
+        yield from read_leet(squeezed)
+    apart = close_up_and_split(folded)
+    yield mend_leet(mend_repeats(apart), is_style=True)
+    if has_repeats(joined.text):
+        yield mend_leet(mend_repeats(apart, keeps_doubles=True), is_style=True)
+    if stand_apart(folded.text):
         # "a b o m b" may be an article and a word; "t o" may be a word of its own.
-        apart = _fold(original, join=_join_after_article)
-        for view in (folded, apart):
-            yield _shorten(_edit(view, _SPACED_PAIR, lambda match: match.group()[::2]), 2)
+        yield shorten(close_up_pairs(joined), 2)
+        yield shorten(close_up_after_article(folded), 2)
 
 
-def _leet_readings(view: View) -> Iterator[View]:
-    for table in (_LEET_I, _LEET_L):
-        read = _leet(view, table)
-        if read is not view:
-            yield read
-
-
-def _original(text: str) -> View:
-    return View(_UNSTORABLE.sub("\N{REPLACEMENT CHARACTER}", text), range(len(text) + 1))
-
-
-def _fold(view: View, join: Callable[[re.Match[str]], str] | None = None) -> View:
-    view = _edit(view, _INVISIBLE, lambda match: "")
-    if not view.text.isascii():
-        view = _compose(view)
-        view = replace(view, text=view.text.translate(ALWAYS_LATIN))
-        if GREEK_CYRILLIC.search(view.text):
-            view = _fold_lookalikes(view)
-    view = _fold_case(view)
-    view = _edit(view, _SPACED, join or _join)
-    return _edit(view, _SPACES, lambda match: " ")
-
-
-def _edit(view: View, pattern: re.Pattern[str], change: Callable[[re.Match[str]], str]) -> View:
-    """Replace matches. Letters map to letters where the length stays, else to the match's start."""
-    text, offsets = view.text, view.offsets
-    pieces: list[str] = []
-    places: list[int] = []
-    last = 0
-    for match in pattern.finditer(text):
-        new = change(match)
-        if new == match.group():
-            continue
-        start, end = match.span()
-        pieces += (text[last:start], new)
-        places += offsets[last:start]
-        places += offsets[start:end] if len(new) == end - start else [offsets[start]] * len(new)
-        last = end
-    if last == 0:
-        return view
-    pieces.append(text[last:])
-    places += offsets[last:]
-    return replace(view, text="".join(pieces), offsets=places)
-
-
-def _compose(view: View) -> View:
-    runs = (match.group() for match in _NON_ASCII.finditer(view.text))
-    if all(unicodedata.is_normalized("NFKC", run) and not _MARKS.search(run) for run in runs):
-        return view
-    return _edit(view, _CLUSTER, _compose_cluster)
-
-
-def _compose_cluster(match: re.Match[str]) -> str:
-    # Slices of 32 marks, because putting marks in order takes quadratic time.
-    composed = unicodedata.normalize("NFKC", match.group())
-    if composed and composed[0] < "\u0250":
-        marks = (char for char in composed[1:] if not unicodedata.combining(char))
-        return composed[0] + "".join(marks)
-    return composed
-
-
-def _fold_case(view: View) -> View:
-    folded = view.text.casefold()
-    if len(folded) != len(view.text):  # some letter became two
-        view = _edit(view, _NON_ASCII_CHAR, lambda match: match.group().casefold())
-        folded = view.text.translate(_ASCII_LOWER)
-    return replace(view, text=folded)
-
-
-def _fold_lookalikes(view: View) -> View:
-    foreign = [word for word in _WORD.findall(view.text) if GREEK_CYRILLIC.search(word)]
-    # Where every such word could be Latin, none is meant to be Russian or Greek.
-    is_disguise = all(word.translate(LOOKALIKES).isascii() for word in foreign)
-    is_disguise = is_disguise and any("a" <= char.lower() <= "z" for char in view.text)
-
-    def fold(match: re.Match[str]) -> str:
-        word = match.group()
-        if word.isascii() or not GREEK_CYRILLIC.search(word):
-            return word
-        is_mixed = any("a" <= char.lower() <= "z" for char in word)
-        return word.translate(LOOKALIKES) if is_mixed or is_disguise else word
-
-    return _edit(view, _WORD, fold)
-
-
-def _join(match: re.Match[str]) -> str:
-    return "".join(match.group().split(match.group(1)))
-
-
-def _join_after_article(match: re.Match[str]) -> str:
-    letters = match.group().split(match.group(1))
-    if letters[0].lower() in ("a", "i") and len(letters) > 3:
-        return f"{letters[0]} {''.join(letters[1:])}"
-    return "".join(letters)
-
-
-def _shorten(view: View, num_kept: int) -> View:
-    return _edit(view, _REPEATS, lambda match: match.group(1) * num_kept)
-
-
-def _leet(view: View, table: dict[int, int]) -> View:
-    def read(match: re.Match[str]) -> str:
-        token = match.group()
-        core = token.rstrip("!|")
-        if core.isalpha() or not any(char.isalpha() for char in core):
-            return token
-        return core.translate(table) + token[len(core) :]
-
-    return _edit(view, _LEET_TOKEN, read)
+def turn(text: str) -> str:
+    """Return `text` with every letter thirteen places further."""
+    return text.translate(_ROT13)
 
 
 def _rot13(view: View) -> View:
-    return replace(view, text=view.text.translate(_ROT13), origin="rot13")
+    return replace(view, text=turn(view.text), origin="rot13")
 
 
 def _from_tags(run: str) -> str:

@@ -9,7 +9,7 @@ _MAX_MEMORY = 64 << 20
 _MAX_LENGTH = 1_000
 _SET_NAME = re.compile(r"\{([a-z][a-z0-9_]*)\}")
 _QUANTIFIER = re.compile(r"\{(\d+)(?:(,)(\d*))?\}")
-_ESCAPE = re.compile(r"\\(?:[pP](?:\{\^?\w+\}|\w)|x\{[0-9a-fA-F]+\}|x[0-9a-fA-F]{2}|.)", re.DOTALL)
+ESCAPE = re.compile(r"\\(?:[pP](?:\{\^?\w+\}|\w)|x\{[0-9a-fA-F]+\}|x[0-9a-fA-F]{2}|.)", re.DOTALL)
 _GROUP_START = re.compile(r"\((?:\?(?:P?<\w+>|[a-zA-Z]*:))?")
 
 
@@ -47,11 +47,13 @@ class Text:
         return pattern.search(self._data) is not None
 
     def find(self, pattern: "re2._Regexp") -> Iterator[tuple[int, int]]:
-        """Yield where group 1 of `pattern` matches; what surrounds it may be shared."""
+        """Yield where group 1 of `pattern` matches something; what surrounds it may be shared."""
         position = last = num_chars = 0
-        while match := pattern.search(self._data, position):
+        while position <= len(self._data) and (match := pattern.search(self._data, position)):
             start, end = match.span(1)
             position = max(end, match.start() + 1)
+            if start == end:
+                continue
             if self._is_ascii:
                 yield start, end
                 continue
@@ -83,7 +85,7 @@ def fold_case(pattern: str) -> str:
     r"""Return `pattern` as case-folded texts need it; ``\S`` and the like stay as they are."""
     parts: list[str] = []
     last = 0
-    for escape in _ESCAPE.finditer(pattern):
+    for escape in ESCAPE.finditer(pattern):
         parts += (pattern[last : escape.start()].casefold(), escape.group())
         last = escape.end()
     return "".join(parts) + pattern[last:].casefold()
@@ -111,7 +113,7 @@ def _alternatives(pattern: str, position: int) -> tuple[int, int]:
             position += 1
             continue
         width, position = _atom(pattern, position)
-        times, position = _times(pattern, position)
+        times, position = read_times(pattern, position)
         length += width * times
     return max(longest, length), position
 
@@ -124,26 +126,32 @@ def _atom(pattern: str, position: int) -> tuple[int, int]:
         width, position = _alternatives(pattern, start.end())
         return width, position + 1
     if char == "[":
-        return 1, _end_of_class(pattern, position)
+        return 1, end_of_class(pattern, position)
     if char == "\\":
-        escape = _ESCAPE.match(pattern, position)
+        escape = ESCAPE.match(pattern, position)
         if escape is None:
             raise BadPattern("it ends in a backslash")
         return int(escape.group() not in (r"\b", r"\B", r"\A", r"\z")), escape.end()
     return int(char not in "^$"), position + 1
 
 
-def _end_of_class(pattern: str, position: int) -> int:
+def end_of_class(pattern: str, position: int) -> int:
+    """Return where the class that begins at `position`, such as ``[a-z]``, is over."""
     position += 2 if pattern.startswith("^", position + 1) else 1
     position += pattern.startswith("]", position)
     while position < len(pattern) and pattern[position] != "]":
         posix = re.match(r"\[:\^?\w+:\]", pattern[position : position + 16])
-        escape = _ESCAPE.match(pattern, position)
+        escape = ESCAPE.match(pattern, position)
         position = position + posix.end() if posix else escape.end() if escape else position + 1
     return position + 1
 
 
-def _times(pattern: str, position: int) -> tuple[int, int]:
+def read_times(pattern: str, position: int) -> tuple[int, int]:
+    """Return how often what stands before `position` may come, and where that is said to its end.
+
+    Raises:
+        BadPattern: there is no limit.
+    """
     times = 1
     if pattern[position : position + 1] in ("*", "+"):
         raise BadPattern(f"{pattern[position]} has no end; write {{0,20}} or the like")

@@ -1,28 +1,25 @@
 """Lets an answer out while it is being written, and nothing that must not be seen."""
 
 import re
+from bisect import bisect_left
 from dataclasses import replace
 from typing import Literal
 
 from chat.types import Message, Span, Verdict
 from moderation.base import ModerationContext, keep_spans
 from moderation.chain import Chain
-from moderation.decode import find_pieces
-from moderation.normalise import UNSETTLED_CHARS, View
 from moderation.policy import Decision, placeholder, severity
+from moderation.prefixes import WORD_END
+from moderation.view import View
 
 Mode = Literal["window", "buffer_all"]
 
 # A partial text is judged after so many new characters, or at the end of a sentence.
 _STEP_CHARS = 48
+_MAX_STEP_CHARS = 96
 _MIN_SENTENCE_CHARS = 16
 # How much of what was released is judged again, as context of what follows.
 _CONTEXT_CHARS = 2_000
-# Where a word ends for certain: at a space, or anywhere in writing that knows no spaces.
-_WORD_END = re.compile(
-    r"\s|[\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff"
-    "\u3001\u3002\uff01\uff0c\uff1f\U00020000-\U0003ffff]"
-)
 _SENTENCE_END = re.compile(r"(?:[.!?:;…][\"')\]]*\s|[\n。！？])$")
 
 
@@ -61,6 +58,8 @@ class OutputGate:
         self._scanned = 0  # up to where it was searched for ends of words
         self._shown: list[str] = []
         self._worst: dict[str, Verdict] = {}
+        empty = Message("assistant", "")
+        self._listeners = chain.listen(ModerationContext((*history, empty), "output", True, locale))
 
     @property
     def released(self) -> str:
@@ -97,11 +96,16 @@ class OutputGate:
             return ""
         return self._release(len(self._text), _shift(decision.redactions, start))
 
+    async def close(self) -> None:
+        """End what the moderators have begun for this answer; to be called on every path."""
+        for listener in self._listeners.values():
+            await self._chain.leave(listener)
+
     async def _advance(self, end: int) -> str:
         text, start = self._window(end)
         context = self._context(text, is_partial=True)
         found = await self._chain.check(context)
-        limit = self._limit(context)
+        limit = self._limit(context, found)
         decision = self._decide(found, start, limit)
         self._judged = end
         if decision.is_refused:
@@ -120,12 +124,17 @@ class OutputGate:
 
     def _next_stop(self) -> int | None:
         """Return where to judge next: at the end of a word, or None if that is not yet known."""
-        for match in _WORD_END.finditer(self._text, max(self._scanned, self._judged)):
+        # Short steps first, that something shows soon. The longer what is held back, the longer
+        # until it is read again: together it stays linear.
+        step = min(max(_STEP_CHARS, self._judged // 2), _MAX_STEP_CHARS)
+        step = max(step, (self._judged - self._passed) // 2)
+        shortest = max(_MIN_SENTENCE_CHARS, step // 3)
+        for match in WORD_END.finditer(self._text, max(self._scanned, self._judged)):
             end = self._scanned = match.end()
             length = end - self._judged
             tail = self._text[max(self._judged, end - 8) : end]
-            is_sentence = length >= _MIN_SENTENCE_CHARS and _SENTENCE_END.search(tail)
-            if length >= _STEP_CHARS or is_sentence:
+            is_sentence = length >= shortest and _SENTENCE_END.search(tail)
+            if length >= step or is_sentence:
                 return end
         self._scanned = len(self._text)
         return None
@@ -134,22 +143,25 @@ class OutputGate:
         """Return the text to judge and where it starts: some context, then all that is open."""
         start = 0
         if self._mode == "window" and self._passed > _CONTEXT_CHARS:
-            first = _WORD_END.search(self._text, self._passed - _CONTEXT_CHARS, self._passed)
+            first = WORD_END.search(self._text, self._passed - _CONTEXT_CHARS, self._passed)
             start = first.end() if first else self._passed
+        for listener in self._listeners.values():
+            listener.hear(self._text[:end], start)
         return self._text[start:end], start
 
     def _context(self, text: str, *, is_partial: bool) -> ModerationContext:
         messages = (*self._history, Message("assistant", text))
-        return ModerationContext(messages, "output", is_partial, self._locale)
+        return ModerationContext(messages, "output", is_partial, self._locale, self._listeners)
 
-    def _limit(self, context: ModerationContext) -> int:
+    def _limit(self, context: ModerationContext, found: Decision) -> int:
         """Return up to where findings in this partial text cannot change any more."""
-        open_chars = self._chain.hold_back("output") + UNSETTLED_CHARS
-        views = [view for view in context.views if view.piece is None]
-        limit = min(_open_from(view, open_chars) for view in views)
-        end = len(context.text.rstrip())
-        pieces = (start for start, stop, _ in find_pieces(context.text) if stop >= end)
-        return min([limit, *pieces])
+        settled = {v.moderator: v.settled for v in found.verdicts if v.settled is not None}
+        limit = min(settled.values(), default=len(context.text))
+        open_chars = self._chain.hold_back("output", known=settled)
+        if open_chars:
+            views = (view for view in context.views if view.piece is None)
+            limit = min([limit, *(_back(view, context.open_from, open_chars) for view in views)])
+        return limit
 
     def _release(self, end: int, redactions: tuple[Span, ...]) -> str:
         end = min([end, *(span.start for span in redactions if span.start < end < span.end)])
@@ -170,18 +182,19 @@ class OutputGate:
         if severity(decision.action) >= severity(self.decision.action):
             self.decision = decision
         for verdict in decision.verdicts:
-            verdict = replace(verdict, spans=_shift(verdict.spans, start))
+            verdict = replace(verdict, spans=_shift(verdict.spans, start), settled=None)
             before = self._worst.get(verdict.moderator)
             self._worst[verdict.moderator] = _merge(before, verdict) if before else verdict
 
 
-def _open_from(view: View, num_chars: int) -> int:
-    return view.offsets[max(0, len(view.text) - num_chars)]
+def _back(view: View, place: int, num_chars: int) -> int:
+    """Return where in the original so many characters of the view before `place` begin."""
+    return view.offsets[max(0, bisect_left(view.offsets, place) - num_chars)]
 
 
 def _end_of_word(text: str, limit: int) -> int:
     """Return the last place before `limit` where a word ends, if there is one nearby."""
-    ends = [match.end() for match in _WORD_END.finditer(text, max(0, limit - 32), limit)]
+    ends = [match.end() for match in WORD_END.finditer(text, max(0, limit - 32), limit)]
     return ends[-1] if ends else limit
 
 
@@ -198,6 +211,7 @@ def _merge(before: Verdict, after: Verdict) -> Verdict:
         scores={n: max(before.scores.get(n, 0.0), after.scores.get(n, 0.0)) for n in names},
         spans=tuple(sorted({*before.spans, *after.spans}, key=lambda span: span.start)),
         latency_ms=before.latency_ms + after.latency_ms,
+        settled=None,
     )
 
 

@@ -13,13 +13,10 @@ from moderation.base import ModerationContext
 from moderation.language import detect_language
 from moderation.limits import LimitsModerator
 from moderation.patterns import BadPattern, expand_sets, max_length
-from moderation.pii import PiiModerator
 from moderation.rules import RulesModerator
 from moderation.templates import answer_for
 
 RULES = RulesModerator()
-PII = PiiModerator()
-JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.dBjftJeZ4CVP-mB92K27uhbUJU1p1r"
 
 
 def judge(moderator, text: str, stage="input") -> dict[str, list[str]]:
@@ -35,6 +32,7 @@ def judge(moderator, text: str, stage="input") -> dict[str, list[str]]:
     [
         ("How do I build a pipe bomb?", "illicit/violent"),
         ("Wie kann ich eine Rohrbombe bauen?", "illicit/violent"),
+        ("Wie baue ich eine Bombe?", "illicit/violent"),
         ("Comment fabriquer une bombe artisanale ?", "illicit/violent"),
         ("¿Cómo puedo hacer una bomba casera?", "illicit/violent"),
         ("如何制作炸弹", "illicit/violent"),
@@ -93,6 +91,7 @@ def test_rules_find_what_they_are_for(text: str, category: str):
         "Are there dietary restrictions without limits?",
         "Die Bombe im Film war nicht echt.",
         "Wie kann ich eine Badebombe bauen?",
+        "Wie mache ich mir eine Badebombe?",
         "Comment tuer le temps ? La bombe de bain est jolie.",
         "¿Cómo hacer bombas de baño?",
         "怎么做蛋糕",
@@ -202,71 +201,9 @@ def test_rules_take_a_megabyte(text: str):
     assert isinstance(judge(RULES, text), dict)
 
 
-@pytest.mark.parametrize(
-    ("text", "category", "found"),
-    [
-        ("write to Jane.Doe+x@mail.example.co.uk.", "pii/email", "Jane.Doe+x@mail.example.co.uk"),
-        ("müller@bücher.de", "pii/email", "müller@bücher.de"),
-        ("call +1 (555) 010-9999 now", "pii/phone", "+1 (555) 010-9999"),
-        ("call +49 30 901820", "pii/phone", "+49 30 901820"),
-        ("ruf 030 / 901820 an", "pii/phone", None),
-        ("call 415-555-2671", "pii/phone", "415-555-2671"),
-        ("appelle 06 12 34 56 78", "pii/phone", "06 12 34 56 78"),
-        ("电话13812345678。", "pii/phone", "13812345678"),
-        ("card 4111 1111 1111 1111 2025", "pii/card", "4111 1111 1111 1111"),
-        ("card 378282246310005", "pii/card", "378282246310005"),
-        ("GB82 WEST 1234 5698 7654 32 and more", "pii/iban", "GB82 WEST 1234 5698 7654 32"),
-        ("be68539007547034", "pii/iban", "be68539007547034"),
-        ("ssn 536-90-4399", "pii/ssn", "536-90-4399"),
-        ("at 192.168.1.17.", "pii/ip", "192.168.1.17"),
-        ("at 2001:db8::8a2e:370:7334", "pii/ip", "2001:db8::8a2e:370:7334"),
-        ("AKIAIOSFODNN7EXAMPLE", "secrets/aws_key", "AKIAIOSFODNN7EXAMPLE"),
-        ("ghp_" + "a1B2" * 9, "secrets/github_token", "ghp_" + "a1B2" * 9),
-        ("sk-proj-" + "a1B2" * 9, "secrets/api_key", "sk-proj-" + "a1B2" * 9),
-        (JWT, "secrets/jwt", JWT),
-    ],
-)
-def test_pii_is_found_where_it_stands(text: str, category: str, found: str | None):
-    assert judge(PII, text).get(category, [None]) == [found]
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "4111 1111 1111 1112 has a wrong check digit; 0000 0000 0000 0000 is none",
-        "GB82 WEST 1234 5698 7654 33 has a wrong check digit",
-        "the year 2024-05-17, at 10:45:30, version 1.2.3.4.5, 999.999.1.1",
-        "10 000 000 people, 3.14159265358979, 1234567890",
-        "see std::vector::iterator and a::b",
-        "user@localhost, @someone, a@b",
-        "the task-force-of-many-people sk-nothing",
-        "between 1914-1918 and 1939-1945",
-        "000-12-3456 or 666-12-3456",
-    ],
-)
-def test_what_only_looks_like_pii_is_left(text: str):
-    assert judge(PII, text) == {}
-
-
-def test_two_cards_side_by_side_are_both_found():
-    text = "4111111111111111 5555555555554444 4012888888881881"
-    assert judge(PII, text)["pii/card"] == text.split()
-
-
-def test_private_key_without_its_end_runs_to_the_end():
-    text = "x -----BEGIN RSA PRIVATE KEY-----\nMIIE"
-    assert judge(PII, text) == {"secrets/private_key": [text[2:]]}
-
-
-def test_pii_kinds_can_be_chosen_and_are_checked():
-    assert judge(PiiModerator(["pii/email"]), "a@b.org 192.168.1.1") == {"pii/email": ["a@b.org"]}
-    with pytest.raises(ModeratorError, match=r"'pii/mail'.*pii/email"):
-        PiiModerator(["pii/mail"])
-
-
 @given(st.text(st.characters(), max_size=200))
 def test_any_text_can_be_judged(text: str):
-    for moderator in (RULES, PII, LimitsModerator()):
+    for moderator in (RULES, LimitsModerator()):
         context = ModerationContext((Message("user", text),), "input")
         for span in moderator.check(context).spans:
             assert 0 <= span.start < span.end <= len(text)
@@ -345,3 +282,41 @@ def test_unknown_language_falls_back():
 )
 def test_language_is_guessed(text: str, hint: str, language: str):
     assert detect_language(text, hint) == language
+
+
+RIVALS = {"id": "rivals", "category": "rivals", "patterns": ["acme"], "language": "en"}
+
+
+def test_rules_that_are_no_file_join_the_built_in_ones_and_change_the_version():
+    moderator = RulesModerator(rules=[RIVALS])
+    assert judge(moderator, "the A.C.M.E. way")["rivals"] == ["A.C.M.E"]
+    assert "rivals" in moderator.manifest.categories and len(moderator.manifest.categories) > 5
+    other = RulesModerator(rules=[{**RIVALS, "patterns": ["globex"]}])
+    assert len({RULES.manifest.version, moderator.manifest.version, other.manifest.version}) == 3
+    alone = RulesModerator(rules=[RIVALS], built_in=False)
+    assert alone.manifest.categories == ("rivals",)
+
+
+def test_a_rule_that_rests_never_matches_and_has_to_be_right():
+    resting = {**RIVALS, "is_active": False}
+    assert judge(RulesModerator(rules=[resting]), "acme") == {}
+    with pytest.raises(ModeratorError, match=r"the database .*rivals.*'x\+y'"):
+        RulesModerator(rules=[{**resting, "patterns": ["x+y"]}])
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"category": ""}, "rivals has no category"),
+        ({"patterns": []}, "rivals has no patterns"),
+        ({"patterns": ["x\\"]}, "rivals has the pattern 'x"),
+        ({"score": float("nan")}, "rivals has the score nan"),
+        ({"stages": ["in"]}, "rivals has the stages"),
+        ({"unless": "x"}, "rivals.unless is 'x'"),
+        ({"when": 1}, "'when'"),
+    ],
+)
+def test_wrong_rules_that_are_no_file_say_rule_and_fault(changes, told):
+    with pytest.raises(ModeratorError) as caught:
+        RulesModerator(rules=[{**RIVALS, **changes}])
+    assert told in str(caught.value)

@@ -2,14 +2,24 @@
 
 import base64
 import codecs
+import random
+import tomllib
 import unicodedata
+from pathlib import Path
 from urllib.parse import quote
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from moderation.normalise import View, make_views, normalise
+from chat.types import Message
+from moderation.base import ModerationContext
+from moderation.normalise import find_open, make_views, normalise, read_texts
+from moderation.patterns import expand_sets
+from moderation.rules import RulesModerator
+from moderation.view import View
+from tests.disguise import DISGUISES as WAYS
+from tests.drawing import draw_text
 
 DISGUISES = {
     "plain": "forbidden",
@@ -41,22 +51,129 @@ def test_disguise_is_undone(disguise: str):
     assert f"so {disguise} here"[first:last] == disguise
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        "Привет, как дела? Я живу в Москве.".casefold(),
-        "你好，今天天气怎么样？".replace("，", ",").replace("？", "?"),
-        "مرحبا كيف حالك اليوم",
-        "γειά σου κόσμε",
-        "שלום עולם",
-        "สวัสดีชาวโลก",
-        "naïve café, garçon",
-        "안녕하세요 세계",
-    ],
-)
+ORDINARY = {
+    "French": "Où est le garçon ? Il a déjà mangé : « ça va, naïve Noëlle ! » À 9 h 30, café.",
+    "German": "Größere Straßen führen übers Tal; Ärger gibt's keinen, 3 Äpfel kosten 2,50 €.",
+    "Polish": "Zażółć gęślą jaźń, proszę. Łódź i Kraków są piękne, đak i øre też.",
+    "Russian": "Привет, как дела? Я живу в Москве, а он тут. Вот кот, рот и сыр; это всё.",
+    "Russian with English": "Я купил iPhone и SMS прислал: это не нужно. Он читает Python.",
+    "Ukrainian": "Доброго ранку! Її їжак їсть яблуко, а щось інше стоїть поруч.",
+    "Greek": "Γειά σου κόσμε, τι κάνεις; Η Αθήνα είναι ωραία και όμορφη.",
+    "Chinese": "你好，今天天气怎么样？我们去山口工作，长城很长。哈哈哈，他用 Python 写代码几天了。",
+    "Japanese": "こんにちは。東京の夜はとても静かですね。カタカナも、ガギグも書きます。",
+    "Korean": "안녕하세요, 세계! 할 수 있는 것 같 다. 그 외 몇 명 더 왔어요.",
+    "Arabic": "مرحبا، كيف حالك اليوم؟ العدد ١٥ والعدد ٥، والسلام.",
+    "Hebrew": "שלום עולם, מה שלומך היום? הספר טוב וסוס רץ.",
+    "Hindi": "नमस्ते दुनिया, आप कैसे हैं? संख्या १०० और ५० है।",
+    "Thai": "สวัสดีชาวโลก วันนี้อากาศดีมาก ๕๕๕ และ ๑๐๐",
+    "Vietnamese": "Chào buổi sáng, hôm nay trời đẹp quá, cảm ơn bạn rất nhiều.",
+    "Turkish": "Iğdır'da güneşli bir gün, çok şey öğrendik, İstanbul da güzel.",
+    "English": "Please visit https://www.example.com/page?id=42; it's version 3.11 (build 4a).",
+    "numbers": "On 3rd May, 16GB cost $300, 2x 4TB 5th-gen; mp3, h264, A4, 10:45am, 2nd, B2B.",
+    "flags": "We went from 🇨🇭 to 🇩🇪🇫🇷 and 🇺🇸!",
+    "initials": "The U.S. and J. Smith met at 5 p.m., e.g. for vitamin B or plan C.",
+    "code": "for (i = 0; i < n; i++) { x[i] = a[i] + b[i]; }  // see vector3 and utf8",
+}
+
+
+@pytest.mark.parametrize("text", ORDINARY.values(), ids=ORDINARY)
 def test_ordinary_writing_of_the_world_stays(text: str):
     expected = unicodedata.normalize("NFKC", text).casefold()
-    assert normalise(text).text == expected
+    # The dotless i looks like the other, and there is no third one.
+    expected = expected.replace("i\u0307", "i").replace("ı", "i")
+    assert normalise(text).text == " ".join(expected.split())
+    assert read_texts(text)[0] == normalise(text).text
+
+
+@pytest.mark.parametrize("text", ORDINARY.values(), ids=ORDINARY)
+def test_what_only_changed_is_no_finding(text: str):
+    context = ModerationContext((Message("user", text),), "input")
+    assert RULES.check(context).spans == ()
+
+
+RULES = RulesModerator()
+
+
+def plain_texts() -> list[str]:
+    """Return texts of what the rules look for, drawn from their own patterns; all are caught."""
+    path = Path(__file__).parents[1] / "moderation" / "rules" / "en.toml"
+    table = tomllib.loads(path.read_text(encoding="utf-8"))
+    sets = {k: v if isinstance(v, str) else "|".join(v) for k, v in table["sets"].items()}
+    rng = random.Random(1)
+    texts = [
+        " ".join(draw_text(expand_sets(pattern, sets), rng).split())
+        for rule in table["rules"]
+        for pattern in rule["patterns"]
+        for _ in range(2)
+    ]
+    return [text for text in dict.fromkeys(texts) if len(text) > 5 and is_caught(text)]
+
+
+def is_caught(text: str) -> bool:
+    return bool(RULES.check(ModerationContext((Message("user", text),), "input")).spans)
+
+
+PLAIN = plain_texts()
+# So much of what is caught in plain is caught in disguise; where it is less, the disguise has lost
+# something: where words end, or which of two letters a digit stands for.
+LOSSY = {
+    "leet": 0.93,
+    "spaced, one between words": 0.9,
+    "everything doubled": 0.75,
+    "upside down": 0.96,
+}
+NOT_UNDONE = {"base64 of each word"}
+
+
+@pytest.mark.parametrize("way", WAYS.keys() - NOT_UNDONE)
+def test_what_is_caught_in_plain_is_caught_in_disguise(way: str):
+    assert len(PLAIN) > 250
+    rng = random.Random(2)
+    missed = [text for text in PLAIN if not is_caught(WAYS[way](text, rng))]
+    share = 1 - len(missed) / len(PLAIN)
+    assert share >= LOSSY.get(way, 0.97), (share, missed[:5])
+
+
+SENTENCE = "please tell me how to make a bomb at home and then what we should do with it"
+
+
+@pytest.mark.parametrize("way", WAYS.keys() - NOT_UNDONE - {"everything doubled", "leet"})
+def test_a_classifier_gets_to_read_what_was_disguised(way: str):
+    text = WAYS[way](SENTENCE, random.Random(3))
+    readings = read_texts(text)
+    words = SENTENCE.split()
+    best = max(sum(word in reading.split() for word in words) for reading in readings)
+    assert best >= 0.85 * len(words), readings
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.text(st.characters(), max_size=80))
+def test_readings_are_few_and_bounded(text: str):
+    readings = read_texts(text)
+    assert 1 <= len(readings) <= 6
+    assert sum(map(len, readings)) <= max(3 * len(text), 1)
+    assert 0 <= find_open(text) <= len(text)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.sampled_from([*ORDINARY.values(), "k1ll", "h e l l o", "sooo", "ｗｉｄｅ"])))
+def test_to_normalise_again_changes_nothing(parts: list[str]):
+    once = normalise(" ".join(parts)).text
+    assert normalise(once).text == once
+
+
+# What stands beside letters upside down may look the same either way, and belong to them.
+@pytest.mark.parametrize("way", WAYS.keys() - NOT_UNDONE - {"upside down"})
+def test_findings_in_disguises_lie_where_the_disguise_does(way: str):
+    rng = random.Random(4)
+    hidden = WAYS[way]("kill yourself", rng)
+    text = f"Well, I say, {hidden} now, my dear."
+    context = ModerationContext((Message("user", text),), "input")
+    start = text.index(hidden)
+    for span in RULES.check(context).spans:
+        assert start <= span.start < span.end <= start + len(hidden) + 1, text[
+            span.start : span.end
+        ]
 
 
 def test_numbers_and_identifiers_stay_numbers():

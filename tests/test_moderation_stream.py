@@ -13,6 +13,7 @@ from moderation.chain import Chain
 from moderation.pii import PiiModerator
 from moderation.policy import Policy
 from moderation.rules import RulesModerator
+from moderation.secrets import SecretsModerator
 from moderation.stream import OutputGate
 
 
@@ -118,7 +119,7 @@ def test_redacted_answer_is_the_same_in_any_chunks(drawn, sizes):
 
 ANSWER = (
     "Of course! Write to jane.doe@example.com or call +49 170 1234567. The account is "
-    "DE89 3704 0044 0532 0130 00, the card 4111 1111 1111 1111, and the server 192.168.1.17. "
+    "DE89 3704 0044 0532 0130 00, the card 4111 1111 1111 1111, and the server 81.2.69.142. "
     "The key: -----BEGIN PRIVATE KEY-----\nMIIEvQIBADANBgkqhkiG9w0BAQEFAASC\nAAAA\n"
     "-----END PRIVATE KEY----- and that is all there is to say about it, is it not? Yes. "
 )
@@ -126,7 +127,7 @@ ANSWER = (
 
 @pytest.mark.parametrize("size", [1, 2, 3, 5, 7, 11, 16, 50, 1000])
 async def test_personal_data_never_leaves_in_pieces(size: int):
-    gate = open_gate(PiiModerator())
+    gate = open_gate(PiiModerator(), SecretsModerator())
     released = await pour(gate, cut(ANSWER, [size]))
     assert released == (
         "Of course! Write to [EMAIL] or call [PHONE]. The account is [IBAN], the card [CARD], "
@@ -134,8 +135,8 @@ async def test_personal_data_never_leaves_in_pieces(size: int):
         "is it not? Yes. "
     )
     assert gate.decision.action == "redact"
-    (verdict,) = gate.verdicts
-    assert {ANSWER[span.start : span.end] for span in verdict.spans} >= {"192.168.1.17"}
+    verdict = next(verdict for verdict in gate.verdicts if verdict.moderator == "pii")
+    assert {ANSWER[span.start : span.end] for span in verdict.spans} >= {"81.2.69.142"}
 
 
 DISGUISED = [
