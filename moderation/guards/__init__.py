@@ -1,0 +1,1 @@
+"""Moderators that ask a service or a guard model."""
