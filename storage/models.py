@@ -105,6 +105,7 @@ class MessageRow(Base):
             ["conversation_id", "parent_id"], ["messages.conversation_id", "messages.id"]
         ),
         Index(None, "conversation_id", "parent_id"),
+        Index(None, "created_at"),
         CheckConstraint("role IN ('system', 'user', 'assistant')", name="role"),
     )
 
@@ -143,6 +144,7 @@ class VerdictRow(Base):
     """
 
     __tablename__ = "verdicts"
+    __table_args__ = (Index(None, "created_at"), Index(None, "action", "id"))
 
     id: Mapped[str] = mapped_column(Identifier, primary_key=True)
     message_id: Mapped[str] = _link("messages.id", index=True)
@@ -157,6 +159,35 @@ class VerdictRow(Base):
     category: Mapped[str]
     latency_ms: Mapped[float]
     policy_version: Mapped[str]
+    created_at: Mapped[datetime]
+
+
+class RefusalRow(Base):
+    """What the model had written when its answer was refused; the message has the template."""
+
+    __tablename__ = "refusals"
+
+    message_id: Mapped[str] = _link("messages.id", primary_key=True)
+    content: Mapped[str]
+
+
+class ReviewRow(Base):
+    """One word of a reviewer on a verdict. The newest of each reviewer counts, none is changed.
+
+    Ids sort by time.
+    """
+
+    __tablename__ = "reviews"
+    __table_args__ = (
+        CheckConstraint("mark IN ('false_positive', 'missed', 'correct')", name="mark"),
+    )
+
+    id: Mapped[str] = mapped_column(Identifier, primary_key=True)
+    verdict_id: Mapped[str] = _link("verdicts.id", index=True)
+    reviewer_id: Mapped[str] = _link("users.id", index=True)
+    mark: Mapped[str]
+    categories: Mapped[list[Any]]
+    note: Mapped[str]
     created_at: Mapped[datetime]
 
 
@@ -263,6 +294,27 @@ class PersonaRow(Base):
     is_hidden: Mapped[bool]
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
+
+
+class RuleRow(Base):
+    """Wordings that an operator looks for, for the moderator `rules`."""
+
+    __tablename__ = "rules"
+
+    id: Mapped[str] = mapped_column(Identifier, primary_key=True)
+    name: Mapped[str]
+    category: Mapped[str]
+    score: Mapped[float]
+    stages: Mapped[list[Any]]
+    patterns: Mapped[list[Any]]
+    unless: Mapped[list[Any]]
+    language: Mapped[str]
+    is_active: Mapped[bool]
+    created_at: Mapped[datetime]
+    updated_at: Mapped[datetime]
+    # Who, by their id as a user; no foreign key, because a rule outlives its author.
+    created_by: Mapped[str]
+    updated_by: Mapped[str]
 
 
 class ApiKeyRow(Base):

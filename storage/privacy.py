@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from typing import Any
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import delete, func, select, update
 from sqlalchemy.orm import Session
 
 from storage.codec import encode
@@ -18,6 +18,8 @@ from storage.models import (
     MessageRow,
     RankingRow,
     RatingRow,
+    ReviewRow,
+    RuleRow,
     UserRow,
     VerdictRow,
 )
@@ -33,6 +35,9 @@ def delete_user(database: Database, user_id: str) -> int:
     with database.write() as session:
         owned = select(func.count()).where(ConversationRow.owner_id == user_id)
         num_conversations = session.scalar(owned) or 0
+        # A rule stays in force; who wrote it is forgotten.
+        for author in (RuleRow.created_by, RuleRow.updated_by):
+            session.execute(update(RuleRow).where(author == user_id).values({author: ""}))
         session.execute(delete(UserRow).where(UserRow.id == user_id))
     database.erase_traces()
     return num_conversations
@@ -56,6 +61,7 @@ def export_users(database: Database) -> Iterator[Record]:
 def export_user(database: Database, user_id: str) -> Iterator[Record]:
     """Yield everything of a user as records with a ``kind``, ready for JSON, oldest first.
 
+    What was refused of an answer isn't among them: nobody but reviewers gets to see that.
     Each conversation is read in a transaction of its own, so a slow reader holds up nobody and
     memory holds one conversation at a time.
     """
@@ -76,6 +82,7 @@ def export_user(database: Database, user_id: str) -> Iterator[Record]:
         opinions = [
             *_export_rows(session, "ranking", RankingRow, RankingRow.annotator_id == user_id),
             *_export_rows(session, "rating", RatingRow, RatingRow.annotator_id == user_id),
+            *_export_rows(session, "review", ReviewRow, ReviewRow.reviewer_id == user_id),
         ]
     yield from opinions
 

@@ -5,6 +5,7 @@ from dataclasses import asdict, fields
 from datetime import datetime
 from typing import Any, cast
 
+from chat.review import Mark, Review
 from chat.types import (
     Conversation,
     FinishReason,
@@ -28,8 +29,12 @@ from storage.models import (
     MessageRow,
     RankingRow,
     RatingRow,
+    ReviewRow,
     VerdictRow,
 )
+
+# What only matters while a text is being judged has no column.
+_VERDICT_COLUMNS = frozenset(VerdictRow.__table__.columns.keys())
 
 
 def to_conversation(row: ConversationRow, training_consent: bool) -> Conversation:
@@ -81,13 +86,14 @@ def to_verdict(row: VerdictRow) -> Verdict:
     plain = {
         field.name: getattr(row, field.name)
         for field in fields(Verdict)
-        if field.name not in ("scores", "spans")
+        if field.name in _VERDICT_COLUMNS and field.name not in ("scores", "spans")
     }
     return Verdict(**plain, scores=dict(row.scores), spans=tuple(Span(*s) for s in row.spans))
 
 
 def from_verdict(verdict: Verdict, message_id: str, at: datetime, position: int) -> dict[str, Any]:
-    values = {field.name: getattr(verdict, field.name) for field in fields(Verdict)}
+    names = {field.name for field in fields(Verdict)} & _VERDICT_COLUMNS
+    values = {name: getattr(verdict, name) for name in names}
     values["scores"] = dict(verdict.scores)
     values["spans"] = [[span.start, span.end, span.category, span.score] for span in verdict.spans]
     return values | {
@@ -110,6 +116,12 @@ def to_ranking(row: RankingRow) -> Ranking:
         frozenset(row.acceptable),
         row.comment,
     )
+
+
+def to_review(row: ReviewRow) -> Review:
+    mark = cast(Mark, row.mark)
+    categories = tuple(row.categories)
+    return Review(row.verdict_id, row.reviewer_id, mark, categories, row.note, row.created_at)
 
 
 def to_messages(rows: Iterable[MessageRow]) -> list[StoredMessage]:

@@ -15,6 +15,7 @@ from storage.parts.journal import Journal
 from storage.parts.operations import Operations
 from storage.parts.opinions import Opinions
 from storage.parts.people import People
+from storage.parts.reviews import Reviews
 from storage.postgresql import PostgresDatabase
 from storage.schema import prepare_schema
 from storage.sqlite import SqliteDatabase
@@ -27,13 +28,15 @@ _COUNTED = (
     "comparisons",
     "rankings",
     "ratings",
+    "reviews",
+    "rules",
     "models",
     "jobs",
 )
 
 
-class Store(People, Chats, Opinions, Operations, Journal):
-    """Conversations, what moderators found in them and what people think of them.
+class Store(People, Chats, Opinions, Reviews, Operations, Journal):
+    """Conversations, what moderators found in them and what people think of both.
 
     Contract of every method:
 

@@ -11,7 +11,7 @@ from chat.errors import InvalidRequest
 from chat.types import Message, StoredMessage, Turn
 from storage.clock import Clock
 from storage.conversations import find_conversation, find_message
-from storage.models import ConversationRow, GenerationRow, MessageRow, VerdictRow
+from storage.models import ConversationRow, GenerationRow, MessageRow, RefusalRow, VerdictRow
 from storage.records import Consent
 from storage.rows import from_generation, from_verdict
 from storage.upsert import insert_if_missing
@@ -41,6 +41,9 @@ def record_turn(
     )
     session.execute(insert(GenerationRow).values(**from_generation(turn)))
     _insert_verdicts(session, turn, now)
+    if turn.refused:
+        refusal = {"message_id": turn.answer_id, "content": turn.refused}
+        session.execute(insert(RefusalRow).values(**refusal))
     if consent is not None:
         word = (consent.purpose, consent.granted, consent.version)
         set_consent(session, owner_id, *word, turn.conversation_id, now)

@@ -7,7 +7,15 @@ from sqlalchemy.orm import Session, aliased
 
 from storage.clock import follow, make_row_id
 from storage.conversations import find_conversation
-from storage.models import ConsentRow, ConversationRow, RankingRow, RatingRow, UserRow
+from storage.models import (
+    ConsentRow,
+    ConversationRow,
+    RankingRow,
+    RatingRow,
+    ReviewRow,
+    RuleRow,
+    UserRow,
+)
 from storage.upsert import insert_if_missing
 
 
@@ -51,7 +59,13 @@ def move_user(session: Session, from_id: str, to_id: str, now: datetime) -> None
     if from_id == to_id:
         return
     ensure_user(session, to_id, now)
-    for column in (ConversationRow.owner_id, ConsentRow.user_id):
+    for column in (
+        ConversationRow.owner_id,
+        ConsentRow.user_id,
+        ReviewRow.reviewer_id,
+        RuleRow.created_by,
+        RuleRow.updated_by,
+    ):
         session.execute(update(column.class_).where(column == from_id).values({column: to_id}))
     _move_opinions(session, RankingRow, "comparison_id", from_id, to_id)
     _move_opinions(session, RatingRow, "answer_id", from_id, to_id)

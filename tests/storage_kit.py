@@ -20,6 +20,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
 from chat.errors import StorageError
+from chat.review import Review
 from chat.types import (
     Comparison,
     GenerationConfig,
@@ -154,7 +155,7 @@ def run_at_once(work: Callable[[int], None], num_threads: int = 8) -> list[BaseE
 def fill(store: Store, owner_id: str, conversation_id: str) -> None:
     """Record two answers to one question, and everything that can be thought of them."""
     verdicts = (Verdict("words", "1", "input"), Verdict("words", "1", "output"))
-    first = make_turn(conversation_id, verdicts=verdicts)
+    first = make_turn(conversation_id, verdicts=verdicts, refused="what it had said")
     second = replace(make_turn(conversation_id), question_id=first.question_id)
     store.record_turn(owner_id, first)
     store.record_turn(owner_id, second)
@@ -166,6 +167,8 @@ def fill(store: Store, owner_id: str, conversation_id: str) -> None:
     groups = tuple((answer_id,) for answer_id in answers)
     store.record_ranking(owner_id, Ranking(comparison_id, owner_id, groups, frozenset(answers)))
     store.record_rating(owner_id, Rating(first.answer_id, owner_id, 1))
+    verdict_id = store.list_verdicts(limit=1).verdicts[0].id
+    store.record_review(Review(verdict_id, owner_id, "missed", ("spam",)))
 
 
 @contextmanager

@@ -19,6 +19,7 @@ from chat.errors import (
     SetupError,
     StorageError,
 )
+from chat.review import OperatorRule, Review
 from chat.types import Persona, Rating, Verdict
 from storage.models import Base
 from storage.records import ApiKey, Job
@@ -71,6 +72,7 @@ def fill_all(store: Store) -> None:
     store.record_model("tiny", "abc", {"context_length": 512})
     store.record_job(Job("j", "train", "done", {"steps": 1}))
     store.count("turns", 3)
+    store.save_rule(OperatorRule("rivals", "Rivals", "rivals", patterns=("acme",)), "ann")
 
 
 def test_every_row_of_every_table_arrives(store: Store, copy: Store):
@@ -91,7 +93,7 @@ def test_cascades_are_noted_down_to_the_last_row(store: Store, copy: Store):
     gone = [record for record in store.read_changes().records if record.get("deleted")]
     assert {record["table"] for record in gone} == {
         "users", "consents", "conversations", "messages", "generations", "verdicts",
-        "comparisons", "comparison_answers", "rankings", "ratings",
+        "comparisons", "comparison_answers", "rankings", "ratings", "refusals", "reviews",
     }  # fmt: skip
     sync(store, copy)
     assert read_rows(copy) == read_rows(store)
@@ -133,6 +135,10 @@ _STEPS: dict[str, Callable[[Store, str, str], object]] = {
     "rate otherwise": lambda store, who, chat: store.record_rating(
         who, Rating(store.read_branch(who, chat)[-1].id, "bob", -1)
     ),
+    "review": lambda store, who, chat: [
+        store.record_review(Review(found.id, who, "correct"))
+        for found in store.list_verdicts(limit=2).verdicts
+    ],
     "withdraw": lambda store, who, chat: store.withdraw_rating(
         who, store.read_branch(who, chat)[-1].id, "ann"
     ),
@@ -421,7 +427,7 @@ def test_other_databases_and_limits_are_refused(store: Store):
         ):
             with pytest.raises(SettingsError, match="allowed is SQLite"):
                 attempt()
-        assert other.schema_revision() == store.schema_revision() == "0002"
+        assert other.schema_revision() == store.schema_revision() == "0003"
 
 
 def test_store_is_empty_until_somebody_comes(store: Store):

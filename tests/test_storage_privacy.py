@@ -51,6 +51,7 @@ def test_export_holds_everything_of_the_user_and_nothing_of_others(store: Store)
         "comparison_answer": 2,
         "ranking": 1,
         "rating": 2,
+        "review": 1,
     }
     titles = [record["title"] for record in records if record["kind"] == "conversation"]
     assert titles == ["first", ""]
@@ -58,6 +59,8 @@ def test_export_holds_everything_of_the_user_and_nothing_of_others(store: Store)
     assert messages[0]["content"] == "שלום 🙂"
     assert messages[0]["created_at"].endswith("+00:00")
     assert "my own words" in [r["comment"] for r in records if r["kind"] == "rating"]
+    # What the moderators took out of an answer is shown to reviewers alone.
+    assert "what it had said" not in str(records)
     assert "bobs" not in [record.get("conversation_id") for record in records]
 
 

@@ -140,6 +140,20 @@ def test_what_the_second_version_added_is_kept(tmp_path: Path):
         assert store.read_changes().last == 4
 
 
+def test_what_the_third_version_added_is_kept(tmp_path: Path):
+    path = tmp_path / "v3.db"
+    shutil.copy(ASSETS / "v3.db", path)
+    with Store.open(f"sqlite:///{path}") as store:
+        refused, asked = store.list_verdicts().verdicts
+        assert (refused.text, refused.num_words) == ("What was refused.", 2)
+        assert [word.mark for word in refused.reviews] == ["false_positive"]
+        assert (asked.text, asked.num_words) == ("What is tea? ☕", 0)
+        (row,) = store.export_reviews()
+        assert (row.text, row.labels) == ("What was refused.", {"profanity": 0})
+        (rule,) = store.list_rules()
+        assert (rule.id, rule.patterns, rule.is_active) == ("rivals", ("acme",), True)
+
+
 # As the first version wrote them: ids of consents and verdicts were numbers.
 _FIRST_ROWS = """
 INSERT INTO users VALUES ('ann', '2026-01-01 00:00:00');

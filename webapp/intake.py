@@ -10,6 +10,7 @@ from moderation.base import ModerationContext
 from moderation.chain import Chain
 from moderation.policy import Decision
 from webapp.history import conversation_id_of, match_path, without_turns
+from webapp.judgement import without_text
 from webapp.memory import Memory
 from webapp.turn import Draft
 
@@ -34,16 +35,16 @@ class Intake:
 
     async def _judge_asked(self, draft: Draft, chain: Chain) -> Decision:
         """Moderate a question of the page, and the instructions that its asker gave."""
+        refused: Decision | None = None
         if draft.instructions:
             told = (Message("system", draft.instructions),)
             decision = await chain.check(ModerationContext(told, "input", locale=draft.locale))
             draft.instructions = decision.apply(draft.instructions)
-            if decision.is_refused:
-                return decision
+            refused = without_text(decision) if decision.is_refused else None
         context = ModerationContext((*draft.earlier, draft.question), "input", locale=draft.locale)
         decision = await chain.check(context)
         draft.question = Message("user", decision.apply(draft.question.content))
-        return decision
+        return refused or decision
 
     async def _judge_sent(
         self, draft: Draft, messages: tuple[Message, ...], chain: Chain
@@ -56,11 +57,11 @@ class Intake:
         decisions: list[Decision] = []
         ends = range(0, len(messages) + JUDGED_AT_ONCE, JUDGED_AT_ONCE)
         for start, stop in pairwise(ends):
-            contexts = (
+            contexts = [
                 ModerationContext(messages[: end + 1], "input", locale=draft.locale)
                 for end in range(start, min(stop, len(messages)))
-            )
-            decisions += await asyncio.gather(*(chain.check(context) for context in contexts))
+            ]
+            decisions += await chain.check_many(contexts)
         *sent, draft.question = (
             Message(message.role, decision.apply(message.content))
             for message, decision in zip(messages, decisions, strict=True)
@@ -68,7 +69,7 @@ class Intake:
         draft.sent = tuple(sent)
         draft.earlier = without_turns(sent, [decision.is_refused for decision in decisions[:-1]])
         refused_system = (
-            decision
+            without_text(decision)
             for message, decision in zip(messages, decisions, strict=True)
             if message.role == "system" and decision.is_refused
         )

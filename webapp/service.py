@@ -7,7 +7,7 @@ moderation and storage do for one another.
 import asyncio
 import logging
 import time
-from collections.abc import AsyncGenerator, Coroutine, Mapping
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 
 from chat.errors import EngineError, InvalidRequest, NotFound, PalaverError, QueueFull
@@ -18,14 +18,15 @@ from moderation.base import ModerationContext
 from moderation.categories import find_uncovered
 from moderation.chain import Chain
 from moderation.language import detect_language
-from moderation.policy import Decision, Policy
+from moderation.policy import Decision
 from moderation.stream import Mode, OutputGate
 from moderation.templates import answer_for
 from webapp.answers import follow, merge
 from webapp.drafting import Drafting
+from webapp.guard import Guard
 from webapp.history import title_of
 from webapp.intake import Intake
-from webapp.judgement import Judgement, to_judgement
+from webapp.judgement import Judgement, place_findings, redact, to_judgement
 from webapp.memory import Memory, is_temporary, word_on_training
 from webapp.pace import Pace
 from webapp.personas import Personas
@@ -50,31 +51,28 @@ class ChatService:
     def __init__(
         self,
         backend: Backend,
-        chain: Chain,
+        guard: Guard,
         memory: Memory,
         personas: Personas,
         underway: Underway,
         *,
-        policies: Mapping[str, Policy] | None = None,
         gate_mode: Mode = "window",
     ):
         """Answer by `backend`.
 
         Args:
             backend: the model.
-            chain: the moderators, under the operator's policy.
+            guard: the moderators and the policies.
             memory: where the chats are.
             personas: those that a question may name.
             underway: where the turns are listed until they are stored.
-            policies: other policies that a persona may name.
             gate_mode: see `OutputGate`.
         """
         self._backend = backend
         self._memory = memory
         self._drafting = Drafting(memory, personas, backend.model)
         self._intake = Intake(memory)
-        self._chain = chain
-        self._chains = {name: chain.under(policy) for name, policy in (policies or {}).items()}
+        self._guard = guard
         self._gate_mode = gate_mode
         self._pace = Pace()
         self._underway = underway
@@ -97,7 +95,7 @@ class ChatService:
     @property
     def policy_name(self) -> str:
         """The name of the operator's policy."""
-        return self._chain.policy.name
+        return self._guard.policy.name
 
     @property
     def default_config(self) -> GenerationConfig:
@@ -109,24 +107,27 @@ class ChatService:
         engine = self._backend.stats()
         storage = self._memory.store.check()
         is_up = bool(engine["is_alive"] and storage["ok"])
-        covered = self._chain.categories("input")
+        chain = self._guard.chain()
         return {
             "status": "ok" if is_up else "degraded",
             "model": self._backend.model,
             "provider": self._backend.provider,
             "context_length": self._backend.context_length,
             "engine": engine,
-            "moderators": self._chain.health(),
-            "uncovered_categories": find_uncovered(covered),
-            "policy_version": self._chain.policy.version,
+            "moderation": self._guard.health(),
+            "moderators": chain.health(),
+            "uncovered_categories": find_uncovered(chain.categories("input")),
+            "policy_version": chain.policy.version,
             "storage": storage,
         }
 
-    async def moderate(self, text: str, *, locale: str = "") -> Judgement:
-        """Judge a text as the chat judges a question; nothing is stored."""
-        messages = (Message("user", clean_text(text)),)
-        decision = await self._chain.check(ModerationContext(messages, "input", locale=locale))
-        return to_judgement(decision, self._chain.policy)
+    async def moderate(self, texts: Sequence[str], *, locale: str = "") -> list[Judgement]:
+        """Judge texts as the chat judges a program's questions; nothing is stored."""
+        chain = self._guard.chain(audience="api")
+        messages = ((Message("user", clean_text(text)),) for text in texts)
+        contexts = [ModerationContext(each, "input", locale=locale) for each in messages]
+        decisions = await chain.check_many(contexts)
+        return [to_judgement(decision, chain.policy) for decision in decisions]
 
     async def reply(self, request: ChatRequest) -> AsyncGenerator[TurnEvent, None]:
         """Answer a question of the page; closing the generator cancels the answer.
@@ -140,7 +141,9 @@ class ChatService:
         """
         draft = await self._drafting.draft(request)
         self._check_idle(draft.conversation_id)
-        async with aclosing(self._run(draft, asyncio.create_task(self._judge(draft)))) as events:
+        chain = self._guard.chain(draft.policy, request.audience)
+        judging = asyncio.create_task(self._intake.judge(draft, chain))
+        async with aclosing(self._run(draft, chain, judging)) as events:
             async for event in events:
                 yield event
 
@@ -158,10 +161,12 @@ class ChatService:
         others = [
             self._drafting.draft_sent(request, number, first) for number in range(1, num_answers)
         ]
-        judging = asyncio.create_task(self._judge(first))
-        runs = [self._run(first, judging)]
+        chain = self._guard.chain(first.policy, "api")
+        judging = asyncio.create_task(self._intake.judge(first, chain))
+        runs = [self._run(first, chain, judging)]
         for draft in others:
-            runs.append(self._run(draft, asyncio.create_task(follow(draft, first, judging))))
+            following = asyncio.create_task(follow(draft, first, judging))
+            runs.append(self._run(draft, chain, following))
         async with aclosing(merge(runs, [first, *others])) as events:
             async for numbered in events:
                 yield numbered
@@ -174,15 +179,8 @@ class ChatService:
                 code="conversation_busy",
             )
 
-    def _judge(self, draft: Draft) -> Coroutine[None, None, Decision]:
-        return self._intake.judge(draft, self._chain_of(draft))
-
-    def _chain_of(self, draft: Draft) -> Chain:
-        # A persona that names a policy which is no more is judged by the operator's own.
-        return self._chains.get(draft.policy, self._chain)
-
     async def _run(
-        self, draft: Draft, judging: "asyncio.Task[Decision]"
+        self, draft: Draft, chain: Chain, judging: "asyncio.Task[Decision]"
     ) -> AsyncGenerator[TurnEvent, None]:
         """Carry a turn from its question to the store, whatever happens on the way."""
         self._underway.add(draft)
@@ -197,7 +195,7 @@ class ChatService:
                 self._refuse(draft, decision)
                 yield TextDelta(draft.answer)
             else:
-                async with aclosing(self._answer(draft)) as events:
+                async with aclosing(self._answer(draft, chain)) as events:
                     async for event in events:
                         yield event
         except (QueueFull, InvalidRequest):
@@ -213,14 +211,18 @@ class ChatService:
             raise EngineError("The answer failed; please try again.") from error
         finally:
             # A reader who leaves can't stop this: it goes on even if nobody waits for it.
-            turn = await asyncio.shield(asyncio.create_task(self._finish(draft, judging)))
+            turn = await asyncio.shield(asyncio.create_task(self._finish(draft, chain, judging)))
         yield TurnFinished(turn)
 
-    async def _finish(self, draft: Draft, judging: "asyncio.Task[Decision]") -> Turn:
+    async def _finish(self, draft: Draft, chain: Chain, judging: "asyncio.Task[Decision]") -> Turn:
         """Store the turn, once its question is judged: what is stored was redacted."""
         try:
             await asyncio.wait({judging})
-            turn = draft.finish(self.model)
+            if draft.refused:
+                draft.refused = await redact(draft.refused, draft.prompt, chain, draft.locale)
+            if judging.exception() is None:
+                draft.verdicts += judging.result().late_verdicts()
+            turn = place_findings(draft.finish(self.model))
             if judging.exception() is None and draft.is_admitted:
                 draft.is_storing = True
                 await self._remember(draft, turn)
@@ -229,12 +231,12 @@ class ChatService:
             self._underway.remove(draft)
             draft.is_stored.set()
 
-    async def _answer(self, draft: Draft) -> AsyncGenerator[TurnEvent, None]:
+    async def _answer(self, draft: Draft, chain: Chain) -> AsyncGenerator[TurnEvent, None]:
         """Let the model write, and pass on what the moderators let pass."""
         prompt = draft.prompt
         ending: GenerationFinished | None = None
-        chain = self._chain_of(draft)
         gate = OutputGate(chain, prompt, mode=self._gate_mode, locale=draft.locale)
+        written: list[str] = []
         try:
             async with aclosing(self._backend.generate(prompt, draft.config)) as events:
                 async for event in events:
@@ -242,6 +244,7 @@ class ChatService:
                         case Queued(position):
                             yield Waiting(position, self._wait_s(position))
                         case TextPiece(text, num_tokens):
+                            written.append(text)
                             if not draft.first_text_s:
                                 draft.first_text_s = time.monotonic()
                                 yield Answering()
@@ -263,7 +266,9 @@ class ChatService:
             draft.answer = gate.released
             draft.verdicts += gate.verdicts
             if gate.decision.is_refused:
+                draft.refused = "".join(written)
                 self._refuse(draft, gate.decision)
+            await gate.close()
         if draft.finish_reason == "error":
             raise EngineError("The model failed in the middle of the answer; please try again.")
 

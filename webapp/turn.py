@@ -25,7 +25,8 @@ class ChatRequest:
     With ``replaces`` (the id of an earlier question) the question is put beside that one, with
     ``regenerates`` that earlier question is answered once more, and ``text`` isn't read.
     ``follows`` is the last message that the asker sees, when that isn't the branch on display.
-    ``instructions`` are the person's own words to the model, on top of the persona's.
+    ``instructions`` are the person's own words to the model, on top of the persona's. The
+    ``audience`` (guest, member or admin) says which rules of the policy hold for the asker.
     """
 
     owner_id: str
@@ -39,6 +40,7 @@ class ChatRequest:
     regenerates: str | None = None
     follows: str | None = None
     is_temporary: bool = False
+    audience: str = "guest"
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +127,8 @@ class Draft:
     question_id: str = field(default_factory=lambda: uuid.uuid4().hex)
     answer_id: str = field(default_factory=lambda: uuid.uuid4().hex)
     answer: str = ""
+    # What the model had written when it was refused.
+    refused: str = ""
     finish_reason: FinishReason = "cancelled"
     usage: Usage = Usage(0, 0)
     verdicts: tuple[Verdict, ...] = ()
@@ -188,4 +192,5 @@ class Draft:
             system_prompt=self.system_prompt,
             instructions=self.instructions,
             persona=self.persona,
+            refused=self.refused,
         )

@@ -45,8 +45,8 @@ class People(Part):
     def move_user(self, from_id: str, to_id: str) -> None:
         """Give all of one user to another: what was done before signing in, to who signed in.
 
-        Conversations, consents, rankings and ratings move; where both ranked or rated the same,
-        the newer word stays. The user `from_id` stays too, with nothing.
+        Conversations, consents, rankings, ratings and reviews move; where both ranked or rated
+        the same, the newer word stays. The user `from_id` stays too, with nothing.
         """
         with self._database.write() as session:
             users.move_user(session, from_id, to_id, self._clock.now())

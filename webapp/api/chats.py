@@ -1,37 +1,27 @@
 """Chats as files, for the person whose browser shows the cookie: one of them, or everything."""
 
 import asyncio
-import json
 import re
-from collections.abc import AsyncIterator, Iterator
-from itertools import islice
-from typing import Any, Literal
+from typing import Literal
 from urllib.parse import quote
 
 from fastapi import APIRouter, Request
-from fastapi.responses import Response, StreamingResponse
+from fastapi.responses import Response
 
 from chat.errors import NotFound
 from chat.types import Thread
 from webapp.api.errors import describe_errors
+from webapp.api.lines import LinesResponse, send_lines
 from webapp.archive import Archive
 from webapp.transcript import Format, file_name, write_transcript
 
 MEDIA_TYPES = {"md": "text/markdown; charset=utf-8", "json": "application/json"}
-LINES = "application/x-ndjson"
-NUM_AT_ONCE = 200
 
 
 class MarkdownResponse(Response):
     """What the schema says a transcript is."""
 
     media_type = "text/markdown"
-
-
-class LinesResponse(Response):
-    """What the schema says an export is."""
-
-    media_type = LINES
 
 
 def router(archive: Archive) -> APIRouter:
@@ -67,13 +57,7 @@ def router(archive: Archive) -> APIRouter:
     async def export_everything(request: Request) -> Response:
         """Hand out everything that is stored of the person who asks."""
         records = archive.export(request.state.visitor_id)
-        # The first are read now: if the database fails, that is still a status code.
-        first = await asyncio.to_thread(_read_lines, records)
-        headers = {
-            "content-disposition": 'attachment; filename="palaver-export.jsonl"',
-            "cache-control": "no-store",
-        }
-        return StreamingResponse(_write_lines(first, records), media_type=LINES, headers=headers)
+        return await send_lines(records, "palaver-export.jsonl")
 
     return routes
 
@@ -88,15 +72,3 @@ def _file_headers(thread: Thread, form: Format) -> dict[str, str]:
         f"filename*=UTF-8''{full_name}",
         "cache-control": "no-store",
     }
-
-
-async def _write_lines(first: str, records: Iterator[dict[str, Any]]) -> AsyncIterator[str]:
-    lines = first
-    while lines:
-        yield lines
-        lines = await asyncio.to_thread(_read_lines, records)
-
-
-def _read_lines(records: Iterator[dict[str, Any]]) -> str:
-    some = islice(records, NUM_AT_ONCE)
-    return "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in some)

@@ -11,11 +11,12 @@ from starlette.routing import BaseRoute, Match, Route
 from starlette.types import Receive, Scope, Send
 
 from chat.errors import NotFound
-from webapp.api import chat, chats, feedback, health, models, moderations
+from webapp.api import chat, chats, feedback, health, models, moderations, review
 from webapp.api.errors import add_error_bodies
 from webapp.api.openapi import describe
 from webapp.archive import Archive
 from webapp.keys import Keys
+from webapp.review import ReviewDesk
 from webapp.service import ChatService
 
 Answer = Callable[[Request], Coroutine[Any, Any, Response]]
@@ -25,10 +26,11 @@ def add_api(
     app: FastAPI,
     service: ChatService,
     archive: Archive,
+    reviewing: ReviewDesk,
     keys: Keys,
     read_sync: Callable[[], Mapping[str, object]],
 ) -> None:
-    """Add /v1, /health, /chats and /me to `app`, before anything is mounted at its root."""
+    """Add /v1, /health, /chats, /me and what is below /review to `app`, before the page is."""
     routes = APIRouter(
         prefix="/v1",
         tags=["openai"],
@@ -43,6 +45,7 @@ def add_api(
     app.include_router(routes)
     app.include_router(health.router(service, read_sync))
     app.include_router(chats.router(archive))
+    app.include_router(review.router(reviewing))
     add_error_bodies(app)
     describe(app)
     _refuse_the_rest(app)

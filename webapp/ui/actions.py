@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 from chat.errors import InvalidRequest
 from chat.text import clean_text
 from chat.types import GenerationConfig
+from webapp.auth import Identity
 from webapp.complaints import complain
 from webapp.turn import ChatRequest
 
@@ -38,11 +39,12 @@ class Asked(BaseModel):
         return bool(self.text.strip() or self.regenerates)
 
     def to_request(
-        self, owner_id: str, *, config: GenerationConfig, locale: str, instructions: str
+        self, asker: Identity, *, config: GenerationConfig, locale: str, instructions: str
     ) -> ChatRequest:
         """Return what the service is asked."""
         return ChatRequest(
-            owner_id=owner_id,
+            owner_id=asker.id,
+            audience=asker.audience,
             text=self.text,
             config=config,
             conversation_id=self.conversation_id or None,

@@ -114,7 +114,7 @@ class Desk:
                 seed=None if seed is None else int(seed),
             )
             chat = wanted.to_request(
-                reader.identity.id,
+                reader.identity,
                 config=config,
                 locale=reader.locale,
                 instructions=instructions or "",

@@ -13,7 +13,8 @@ from chat.errors import InvalidRequest, PalaverError
 from chat.text import clean_text
 from chat.types import Persona
 from webapp.personas import Entry, Personas, make_id, render_prompt
-from webapp.ui.language import Words, choose
+from webapp.ui.admission import alert, is_admin, refusal, words_of
+from webapp.ui.language import Words
 
 # The address says which persona the form shows, as with chats: "?id=tutor", or nothing for a new
 # one. A radio button would remember its choices per session, and refuse them after a restart.
@@ -91,25 +92,25 @@ class Editor:
 
     async def open(self, query: str, request: gr.Request) -> Updates:
         """Show the list, and the persona that the address names."""
-        words = _words(request)
-        if not _is_admin(request):
+        words = words_of(request)
+        if not is_admin(request):
             return self._refuse(words)
         try:
             return await self._show(_read_id(query), words)
         except PalaverError as error:
-            return {self._form.desk: gr.Row(visible=False), self._form.refusal: _alert(str(error))}
+            return {self._form.desk: gr.Row(visible=False), self._form.refusal: alert(str(error))}
 
     async def preview(self, system_prompt: str, request: gr.Request) -> Any:
         """Show the prompt as the model would get it."""
-        words = _words(request)
-        if not _is_admin(request):
-            return _refusal(words)
+        words = words_of(request)
+        if not is_admin(request):
+            return refusal(words)
         return _preview(Persona(id="", title="", system_prompt=system_prompt or ""), words)
 
     async def save(self, query: str, request: gr.Request, *fields: Any) -> Updates:
         """Keep what was written; a new persona gets an id made of its title."""
-        words = _words(request)
-        if not _is_admin(request):
+        words = words_of(request)
+        if not is_admin(request):
             return self._refuse(words)
         try:
             entries = {entry.persona.id: entry for entry in await self._personas.entries()}
@@ -118,19 +119,19 @@ class Editor:
             await self._personas.save(persona)
             updates = await self._show(persona.id, words)
         except PalaverError as error:
-            return {self._form.note: _alert(_named(error, words))}
+            return {self._form.note: alert(_named(error, words))}
         note = f'<p role="status">{escape(words("admin_saved"))}</p>'
         return {**updates, self._form.note: note}
 
     async def ask_to_remove(self, query: str, request: gr.Request) -> Updates:
         """Ask whether the persona should really go."""
-        words = _words(request)
-        if not _is_admin(request):
-            return {self._form.note: _refusal(words)}
+        words = words_of(request)
+        if not is_admin(request):
+            return {self._form.note: refusal(words)}
         try:
             entry = await self._entry(_read_id(query))
         except PalaverError as error:
-            return {self._form.note: _alert(str(error))}
+            return {self._form.note: alert(str(error))}
         key = "admin_ask_reset" if entry.is_built_in else "admin_ask_delete"
         question = escape(words(key, title=entry.persona.title))
         return {
@@ -141,8 +142,8 @@ class Editor:
 
     async def remove(self, query: str, request: gr.Request) -> Updates:
         """Delete a persona, or put a built-in one back as it was."""
-        words = _words(request)
-        if not _is_admin(request):
+        words = words_of(request)
+        if not is_admin(request):
             return self._refuse(words)
         try:
             persona_id = _read_id(query)
@@ -150,7 +151,7 @@ class Editor:
             await self._personas.delete(persona_id)
             updates = await self._show(persona_id if entry.is_built_in else "", words)
         except PalaverError as error:
-            return {self._form.note: _alert(_named(error, words))}
+            return {self._form.note: alert(_named(error, words))}
         key = "admin_reset_done" if entry.is_built_in else "admin_deleted"
         return {**updates, self._form.note: f'<p role="status">{escape(words(key))}</p>'}
 
@@ -159,7 +160,7 @@ class Editor:
         return next(e for e in await self._personas.entries() if e.persona.id == persona_id)
 
     def _refuse(self, words: Words) -> Updates:
-        return {self._form.desk: gr.Row(visible=False), self._form.refusal: _refusal(words)}
+        return {self._form.desk: gr.Row(visible=False), self._form.refusal: refusal(words)}
 
     async def _show(self, persona_id: str, words: Words) -> Updates:
         """Return the whole page as it is when this persona is in the form."""
@@ -174,7 +175,7 @@ class Editor:
             form.address: f"?id={quote(persona.id, safe='')}" if entry else NEW,
             form.heading: _heading(entry, words),
             form.preview: _preview(persona, words),
-            form.note: _alert(entry.fault) if entry and entry.fault else "",
+            form.note: alert(entry.fault) if entry and entry.fault else "",
             form.remove: _remove_button(entry, words),
             form.asking: gr.Column(visible=False),
             form.question: "",
@@ -223,15 +224,6 @@ def _whole(value: float) -> float:
     return int(value) if value == int(value) else value
 
 
-def _is_admin(request: gr.Request) -> bool:
-    identity = getattr(request.request.state, "identity", None)
-    return bool(getattr(identity, "is_admin", False))
-
-
-def _words(request: gr.Request) -> Words:
-    return choose(request.headers.get("accept-language", ""))
-
-
 def _read_id(query: str) -> str:
     return clean_text(parse_qs((query or "").lstrip("?")).get("id", [""])[0])
 
@@ -250,15 +242,6 @@ def _named(error: PalaverError, words: Words) -> str:
     return f"{words(key)}: {error}" if key in words.texts else str(error)
 
 
-def _refusal(words: Words) -> str:
-    link = f'<a href="login">{escape(words("sign_in"))}</a>'
-    return f'<p role="alert">{escape(words("admin_refused"))} {link}</p>'
-
-
-def _alert(text: str) -> str:
-    return f'<p class="problem" role="alert" dir="auto">{escape(text)}</p>'
-
-
 def _heading(entry: Entry | None, words: Words) -> str:
     name = entry.persona.title if entry else words("admin_new")
     return f'<h2 dir="auto">{escape(name)}</h2>'
@@ -275,7 +258,7 @@ def _preview(persona: Persona, words: Words) -> str:
     try:
         prompt = render_prompt(persona, model="palaver", language=words.code, today=today)
     except InvalidRequest as error:
-        return _alert(str(error.__cause__ or error))
+        return alert(str(error.__cause__ or error))
     count = words("admin_preview", count=f"{len(prompt):,}")
     return (
         f'<div class="preview" role="status"><span>{escape(count)}</span>'

@@ -10,15 +10,20 @@ from fastapi import FastAPI
 
 from webapp.archive import Archive
 from webapp.personas import Personas
+from webapp.review import ReviewDesk
+from webapp.rules import RuleDesk
 from webapp.service import ChatService
 from webapp.settings import Settings
 from webapp.ui.admin import add_admin_page
 from webapp.ui.desk import Desk
 from webapp.ui.language import catalogue
 from webapp.ui.parts import Parts, lay_out
+from webapp.ui.review import add_review_page
 from webapp.ui.screen import Screen, Site
 
 FOLDER = Path(__file__).parent
+STYLES = ("style.css", "code.css", "admin.css", "review.css")
+SCRIPTS = ("page.js", "review.js")
 MOST_EVENTS = 10_000
 # The address is the only place that says which chat is open; see page.js.
 READ_ADDRESS = "() => [palaver.address()]"
@@ -34,14 +39,16 @@ def mount(
     service: ChatService,
     archive: Archive,
     personas: Personas,
+    reviewing: ReviewDesk,
+    rules: RuleDesk,
     settings: Settings,
     site: Site,
 ) -> None:
     """Put the page at the root of `app`, behind the routes that it already has."""
     i18n = gr.I18n(**catalogue())
-    page = build(service, archive, personas, settings, site, i18n)
+    page = build(service, archive, personas, reviewing, rules, settings, site, i18n)
     # The style reads best as a file of its own, the script has to run before the page does.
-    script = (FOLDER / "page.js").read_text(encoding="utf-8")
+    script = "".join((FOLDER / name).read_text(encoding="utf-8") for name in SCRIPTS)
     with warnings.catch_warnings():
         # With more than one page, Gradio complains even though it is told not to render on the
         # server.
@@ -55,7 +62,7 @@ def mount(
             ssr_mode=False,
             i18n=i18n,
             theme=_theme(),
-            css_paths=[FOLDER / name for name in ("style.css", "code.css", "admin.css")],
+            css_paths=[FOLDER / name for name in STYLES],
             head=f'<meta name="color-scheme" content="light dark"><script>{script}</script>',
             favicon_path=str(FOLDER / "icon.svg"),
         )
@@ -75,11 +82,13 @@ def build(
     service: ChatService,
     archive: Archive,
     personas: Personas,
+    reviewing: ReviewDesk,
+    rules: RuleDesk,
     settings: Settings,
     site: Site,
     i18n: gr.I18n,
 ) -> gr.Blocks:
-    """Return the page, and the administrator's behind it."""
+    """Return the page, and the administrator's two behind it."""
     most_tokens = min(settings.max_new_tokens, service.context_length)
     config = replace(service.default_config, max_new_tokens=most_tokens)
     with gr.Blocks(title="Palaver", fill_height=True, analytics_enabled=False) as page:
@@ -87,6 +96,7 @@ def build(
         screen = Screen(service, archive, personas, parts, config, site)
         _connect(page, parts, Desk(service, archive, screen, parts, config))
     add_admin_page(page, personas)
+    add_review_page(page, reviewing, rules)
     page.queue(max_size=MOST_EVENTS, default_concurrency_limit=64)
     return page
 

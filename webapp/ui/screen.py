@@ -46,6 +46,8 @@ class Site:
     handover: Callable[[str], str] = lambda visitor_id: ""
     # Returns a sentence that everybody should read, or nothing.
     banner: Callable[[], str] = str
+    # Returns a sentence for administrators alone, or nothing.
+    notice: Callable[[], str] = str
 
 
 class Screen:
@@ -156,8 +158,9 @@ class Screen:
 
     def _frame(self, reader: Reader) -> Update:
         parts = self._parts
+        notice = self._site.notice() if reader.identity.is_admin else ""
         return {
-            parts.banner: view.banner(self._site.banner()),
+            parts.banner: view.banner(" ".join(filter(None, (self._site.banner(), notice)))),
             parts.account: view.account(
                 reader.identity,
                 reader.words,

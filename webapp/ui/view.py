@@ -132,6 +132,7 @@ def account(identity: Identity, words: Words, *, can_sign_in: bool, handover: st
         links.append(f'<a href="{SIGN_IN}">{escape(words("sign_in"))}</a>')
     if identity.is_admin:
         links.append(f'<a href="/personas">{escape(words("personas"))}</a>')
+        links.append(f'<a href="/review">{escape(words("review"))}</a>')
     return f'<p class="account">{"".join(links)}</p>' if links else ""
 
 
