@@ -1,0 +1,1 @@
+"""Training of the built-in moderators: rows, their sources, and what is learnt from them."""
