@@ -31,6 +31,38 @@ CATEGORIES: Mapping[str, str] = MappingProxyType(
     }
 )
 
+# The hazards of MLCommons (AILuminate, and the two that Llama Guard 3 adds): what each is called
+# there, and which of our categories speak of it. Four have none: nobody here looks for them.
+# https://mlcommons.org/ailuminate, https://huggingface.co/meta-llama/Llama-Guard-3-8B
+HAZARDS: Mapping[str, tuple[str, tuple[str, ...]]] = MappingProxyType(
+    {
+        "S1": (
+            "Violent Crimes",
+            ("illicit/violent", "violence", "hate/threatening", "harassment/threatening"),
+        ),
+        "S2": ("Non-Violent Crimes", ("illicit",)),
+        "S3": ("Sex-Related Crimes", ("sexual", "illicit")),
+        "S4": ("Child Sexual Exploitation", ("sexual/minors",)),
+        "S5": ("Defamation", ("harassment",)),
+        "S6": ("Specialized Advice", ()),
+        "S7": ("Privacy", ("pii",)),
+        "S8": ("Intellectual Property", ()),
+        "S9": ("Indiscriminate Weapons", ("illicit/violent",)),
+        "S10": ("Hate", ("hate", "hate/threatening", "bias")),
+        "S11": ("Suicide & Self-Harm", ("self-harm", "self-harm/intent", "self-harm/instructions")),
+        "S12": ("Sexual Content", ("sexual",)),
+        "S13": ("Elections", ()),
+        "S14": ("Code Interpreter Abuse", ()),
+    }
+)
+_PLACES = {name: place for place, name in enumerate(CATEGORIES)}
+
+
+def hazards_of(category: str) -> tuple[str, ...]:
+    """Return the MLCommons hazards that a category speaks of, such as ("S7",) for pii/email."""
+    name = category if category in CATEGORIES else category.partition("/")[0]
+    return tuple(code for code, (_, categories) in HAZARDS.items() if name in categories)
+
 
 def is_known(category: str, extra: Iterable[str] = ()) -> bool:
     """Say if `category`, or what stands before its slash, is ours or one of `extra`."""
@@ -46,8 +78,5 @@ def find_uncovered(covered: Collection[str]) -> list[str]:
 
 def precedence(category: str) -> int:
     """Return the place of `category` in the order of answers; names not ours come last."""
-    names = list(CATEGORIES)
-    for name in (category, category.partition("/")[0]):
-        if name in CATEGORIES:
-            return names.index(name)
-    return len(names)
+    head = category.partition("/")[0]
+    return _PLACES.get(category, _PLACES.get(head, len(_PLACES)))

@@ -2,23 +2,23 @@
 
 import asyncio
 import copy
-import logging
-import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
+from contextlib import suppress
 from dataclasses import replace
 
 from chat.errors import ModeratorError
 from chat.types import Stage, Verdict
 from moderation.base import ModerationContext, Moderator
-from moderation.breaker import Breaker
-from moderation.deadline import Overdue, call_in_thread
+from moderation.crew import Overdue
+from moderation.listening import Listener
+from moderation.member import Crews, Limits, Member
 from moderation.policy import Decision, Policy
-from moderation.reading import read_manifest, read_verdict
-from moderation.remote import RemoteModerator
+from moderation.steps import Round, ask, make_steps
 
-_log = logging.getLogger(__name__)
 _INLINE_CHARS = 4_000
+# So many checks in shadow may be under way: those beyond are left out, for nobody waits for them.
+_MOST_SHADOWS = 64
 
 
 class Chain:
@@ -29,7 +29,6 @@ class Chain:
         moderators: Sequence[Moderator],
         policy: Policy,
         *,
-        groups: Sequence[Sequence[str]] = (),
         timeout_s: float = 2.0,
         max_failures: int = 5,
         cool_down_s: float = 30.0,
@@ -40,180 +39,184 @@ class Chain:
 
         Args:
             moderators: see `moderation.registry.load_moderators`.
-            policy: what follows from what they find.
-            groups: names of moderators; one group runs after the other and only if nothing was
-                refused yet. Moderators in no group make up the last one.
+            policy: what follows from what they find, and in which groups they are asked: one
+                after the other, and only if nothing was refused yet. Those in no group make up
+                the last one.
             timeout_s: how long one check may run, from when it really begins.
             max_failures: so many failures in a row take a moderator out.
             cool_down_s: so long it then stays out, before one check tries it again.
             max_threads: so many checks run at a time in this process; the others wait, and their
-                clocks too. Each worker process has seats of its own.
+                clocks too. It begins with a thread for each processor. Each worker process has
+                seats of its own.
             clock: seconds, for the cool-down.
 
         Raises:
-            ModeratorError: a moderator doesn't fit the contract, two have the same name, or a
-                group names one that isn't there.
+            ModeratorError: a moderator doesn't fit the contract, or two have the same name.
         """
-        self.policy = policy
-        seats = asyncio.Semaphore(max_threads)
-        members: dict[str, _Member] = {}
+        self._limits = Limits(timeout_s, max_failures, cool_down_s, clock)
+        self._crews = Crews.of(max_threads)
+        self._shadows: set[asyncio.Task[Verdict]] = set()
+        members: dict[str, Member] = {}
         for moderator in moderators:
-            breaker = Breaker(max_failures, cool_down_s, clock)
-            member = _Member(moderator, breaker, seats, timeout_s, max_failures)
+            member = Member(moderator, self._crews, self._limits)
             if member.manifest.name in members:
                 raise ModeratorError(
                     f"Two moderators are named {member.manifest.name!r}; each needs its own name."
                 )
             members[member.manifest.name] = member
-        self._members = tuple(members.values())
-        self._groups = _make_groups(members, groups)
+        self._put_together(members, policy)
+
+    def _put_together(self, members: dict[str, Member], policy: Policy) -> None:
+        covers = {name: member.manifest.categories for name, member in members.items()}
+        self._members = members
+        self.policy = replace(policy, covers=covers)
+        self._steps = make_steps(members, policy)
 
     async def check(self, context: ModerationContext) -> Decision:
         """Judge the last message of `context`; never raises for what a moderator does."""
-        if len(context.text) > _INLINE_CHARS:  # once for all moderators, off the loop if long
-            await asyncio.to_thread(lambda: context.views)
-        verdicts: list[Verdict] = []
-        decision = Decision()
-        for group in self._groups:
-            watching = [m for m in group if context.stage in m.manifest.stages]
-            verdicts += await asyncio.gather(*(member.judge(context) for member in watching))
-            decision = self.policy.decide(context.stage, verdicts)
-            if decision.is_refused:
-                break
+        [decision] = await self.check_many((context,))
         return decision
+
+    async def check_many(self, contexts: Sequence[ModerationContext]) -> list[Decision]:
+        """Judge the last message of each context; moderators that can take them as one batch."""
+        rounds = [Round(context) for context in contexts]
+        shadows = [self._begin_shadows(context) for context in contexts]
+        try:
+            for number, step in enumerate(self._steps):
+                asked = [r for r in rounds if not r.is_over and step.asks(r, self.policy)]
+                if len(step.members) > 1:
+                    await _normalise([one.context for one in asked])
+                await ask(step, asked)
+                later = self._steps[number + 1 :]
+                for one in asked if later else rounds:
+                    one.decide(self.policy, later)
+        except BaseException:
+            for task in (task for tasks in shadows for task in tasks):
+                task.cancel()
+            raise
+        return [
+            _with_shadows(one.decision, self.policy, one.context.stage, tasks)
+            for one, tasks in zip(rounds, shadows, strict=True)
+        ]
+
+    def _begin_shadows(self, context: ModerationContext) -> list[asyncio.Task[Verdict]]:
+        """Begin the checks that are only recorded: nobody waits for them."""
+        tasks = []
+        for name in sorted(self.policy.shadow & self._members.keys()):
+            member = self._members[name]
+            if context.stage in member.manifest.stages and len(self._shadows) < _MOST_SHADOWS:
+                task = asyncio.create_task(self._judge_in_shadow(member, context))
+                self._shadows.add(task)  # or else it may vanish before it is done
+                task.add_done_callback(self._shadows.discard)
+                tasks.append(task)
+        return tasks
+
+    async def _judge_in_shadow(self, member: Member, context: ModerationContext) -> Verdict:
+        verdict = await member.judge(context, in_shadow=True)
+        [marked] = self.policy.decide(context.stage, [verdict]).verdicts
+        return marked
 
     def watches(self, stage: Stage) -> bool:
         """Say if any moderator judges texts of this stage."""
-        return any(stage in member.manifest.stages for member in self._members)
+        return any(stage in member.manifest.stages for member in self._members.values())
 
     def under(self, policy: Policy) -> "Chain":
         """Return a chain of the very same members (their health, their workers), by `policy`."""
         other = copy.copy(self)
-        other.policy = policy
+        other._put_together(self._members, policy)
         return other
 
-    def categories(self, stage: Stage) -> frozenset[str]:
-        """Return the categories that the moderators of this stage say they look for."""
-        watching = (m.manifest for m in self._members if stage in m.manifest.stages)
-        return frozenset(category for manifest in watching for category in manifest.categories)
+    def replacing(self, moderator: Moderator) -> "Chain":
+        """Return a chain of the same members but one, in whose place `moderator` is.
 
-    def hold_back(self, stage: Stage) -> int:
-        """Return how many normalised characters at the end of a growing text are still open."""
-        lengths = (m.manifest.hold_back for m in self._members if stage in m.manifest.stages)
-        return max(lengths, default=0)
+        The one that it replaces isn't closed: checks under way still use it.
+
+        Raises:
+            ModeratorError: it doesn't fit the contract, or there is none of its name.
+        """
+        member = Member(moderator, self._crews, self._limits)
+        name = member.manifest.name
+        if name not in self._members:
+            raise ModeratorError(
+                f"There is no moderator {name!r} to replace; active are "
+                f"{', '.join(self._members) or 'none'}."
+            )
+        other = copy.copy(self)
+        other._put_together({**self._members, name: member}, self.policy)
+        return other
+
+    def moderators(self, stage: Stage) -> list[Moderator]:
+        """Return the moderators of this stage, to be asked without deadlines or a policy."""
+        members = self._members.values()
+        return [member.moderator for member in members if stage in member.manifest.stages]
+
+    def categories(self, stage: Stage) -> frozenset[str]:
+        """Return the categories that the moderators of this stage say they look for.
+
+        What is only looked for in shadow isn't among them.
+        """
+        return frozenset(
+            category
+            for name, member in self._members.items()
+            if stage in member.manifest.stages and name not in self.policy.shadow
+            for category in member.manifest.categories
+        )
+
+    def hold_back(self, stage: Stage, known: Collection[str] = ()) -> int:
+        """Return how many normalised characters at the end of a growing text are still open.
+
+        Args:
+            stage: who is meant: the moderators of this stage.
+            known: names of moderators that have said themselves what is open.
+        """
+        deciding = self._members.keys() - self.policy.shadow - set(known)
+        manifests = (self._members[name].manifest for name in deciding)
+        return max((m.hold_back for m in manifests if stage in m.stages), default=0)
+
+    def listen(self, context: ModerationContext) -> dict[str, Listener]:
+        """Return who follows an answer to the end of `context`, which is still empty, by name."""
+        return {
+            name: Listener(stream, member.manifest, context)
+            for name, member in self._members.items()
+            if name not in self.policy.shadow and context.stage in member.manifest.stages
+            if (stream := member.stream_moderator) is not None
+        }
+
+    async def leave(self, listener: Listener) -> None:
+        """End what a listener has begun, on every path; it may not take longer than a check."""
+        with suppress(Overdue):
+            await self._crews.computing.run(listener.close, self._limits.timeout_s)
 
     def health(self) -> list[dict[str, object]]:
         """Return for each moderator how it is doing; nothing in it quotes a conversation."""
-        return [member.health() for member in self._members]
+        return [
+            {**member.health(), "in_shadow": name in self.policy.shadow}
+            for name, member in self._members.items()
+        ]
 
     def close(self) -> None:
         """End the worker processes, for every chain that shares them; a second call does nothing.
 
         Checks that still run, or come later, count as errors.
         """
-        for member in self._members:
+        for member in self._members.values():
             member.close()
 
 
-def _make_groups(
-    members: dict[str, "_Member"], groups: Sequence[Sequence[str]]
-) -> list[list["_Member"]]:
-    named = [name for group in groups for name in group]
-    for name in named:
-        if name not in members:
-            raise ModeratorError(
-                f"A group names the moderator {name!r}; there are {', '.join(members) or 'none'}."
-            )
-    rest = [name for name in members if name not in named]
-    return [[members[name] for name in group] for group in (*groups, rest) if group]
+async def _normalise(contexts: Sequence[ModerationContext]) -> None:
+    """Read long texts once for all moderators of a group, off the loop and off their clocks."""
+    for context in contexts:
+        if len(context.text) > _INLINE_CHARS:
+            await asyncio.to_thread(getattr, context, "views")
 
 
-class _Member:
-    """One moderator in a chain, with what is known of its reliability."""
-
-    def __init__(
-        self,
-        moderator: Moderator,
-        breaker: Breaker,
-        seats: asyncio.Semaphore,
-        timeout_s: float,
-        max_hanging: int,
-    ):
-        self.manifest = read_manifest(moderator)
-        self._moderator = moderator
-        self._breaker = breaker
-        self._seats = seats
-        self._timeout_s = timeout_s
-        self._max_hanging = max_hanging
-        self._hanging: list[threading.Thread] = []
-        self._num_checks = 0
-        self._num_errors = 0
-        self._last_error = ""
-        self._total_ms = 0.0
-
-    def close(self) -> None:
-        """End the moderator's process, if it has one."""
-        if isinstance(self._moderator, RemoteModerator):
-            self._moderator.close()
-
-    async def judge(self, context: ModerationContext) -> Verdict:
-        """Return the moderator's verdict, or one that says that it failed."""
-        self._hanging = [thread for thread in self._hanging if thread.is_alive()]
-        if len(self._hanging) >= self._max_hanging or not self._breaker.admit():
-            return self.manifest.failure(context.stage, "out")
-        has_reported = False
-        try:
-            verdict = await self._call(context)
-            has_reported = True
-        finally:
-            if not has_reported:  # cancelled: the reader left
-                self._breaker.record_nothing()
-        self._record(verdict)
-        return verdict
-
-    async def _call(self, context: ModerationContext) -> Verdict:
-        if isinstance(self._moderator, RemoteModerator):  # it has seats of its own
-            return await self._moderator.judge(context, self._timeout_s)
-        async with self._seats:
-            return await self._call_here(context)
-
-    async def _call_here(self, context: ModerationContext) -> Verdict:
-        check = self._moderator.check
-        name = f"moderator-{self.manifest.name}"
-        try:
-            outcome = await call_in_thread(
-                lambda: read_verdict(check(context), self.manifest, context), self._timeout_s, name
-            )
-        except Overdue as overdue:
-            self._hanging.append(overdue.thread)
-            return self.manifest.failure(context.stage, "timeout", self._timeout_s * 1000)
-        if outcome.value is None:
-            # Only the kind of the error: its text may quote the conversation.
-            kind = type(outcome.error).__name__
-            return self.manifest.failure(context.stage, kind, outcome.latency_ms)
-        return replace(outcome.value, latency_ms=outcome.latency_ms)
-
-    def _record(self, verdict: Verdict) -> None:
-        self._num_checks += 1
-        self._total_ms += verdict.latency_ms
-        if verdict.outcome != "error":
-            self._breaker.record_success()
-            return
-        self._num_errors += 1
-        self._last_error = verdict.reason
-        self._breaker.record_failure()
-        _log.warning("moderator %s failed: %s", self.manifest.name, verdict.reason)
-
-    def health(self) -> dict[str, object]:
-        health: dict[str, object] = {
-            "name": self.manifest.name,
-            "version": self.manifest.version,
-            "state": self._breaker.state,
-            "checks": self._num_checks,
-            "errors": self._num_errors,
-            "last_error": self._last_error,
-            "mean_ms": round(self._total_ms / max(self._num_checks, 1), 3),
-        }
-        if isinstance(self._moderator, RemoteModerator):
-            health["worker"] = self._moderator.health()
-        return health
+def _with_shadows(
+    decision: Decision, policy: Policy, stage: Stage, tasks: Sequence[asyncio.Task[Verdict]]
+) -> Decision:
+    """Return `decision` with what came in shadow meanwhile, and what is still to come."""
+    if not tasks:
+        return decision
+    pending = tuple(task for task in tasks if not task.done())
+    done = replace(decision, pending=tuple(task for task in tasks if task.done()))
+    verdicts = (*decision.verdicts, *done.late_verdicts())
+    return replace(decision, verdicts=verdicts, pending=pending)

@@ -11,18 +11,18 @@ import re
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 
 from chat.errors import ModeratorError
-from chat.types import Message, Stage, Verdict
-from moderation.base import Manifest, ModerationContext, Moderator
+from chat.types import Verdict
+from moderation.base import Manifest, ModerationContext
 from moderation.chain import Chain
-from moderation.deadline import Overdue, call_in_thread
 from moderation.normalise import normalise
+from moderation.optional import try_batch, try_stream
 from moderation.policy import Policy, Rule
-from moderation.reading import NonsenseAnswer, read_manifest, read_verdict
+from moderation.reading import read_manifest, read_verdict
 from moderation.registry import load_in_process
 from moderation.stream import OutputGate
+from moderation.trial import Hung, Problem, Trial, is_same, shorten, thread_of
 
 # What any moderator has to put up with, by what to call it.
 TEXTS: Mapping[str, str] = {
@@ -43,27 +43,6 @@ _SHIFTS = range(10, 22)
 _NAME = re.compile(r"[^\s,:]+")
 _NUM_THREADS = 8
 _POLICY = Policy("conformance", "1", {}, default=(Rule(0.5, "redact"),))
-
-
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """One way in which a moderator breaks the contract.
-
-    Attributes:
-        about: what was tried, such as "manifest" or "an empty text".
-        message: one sentence on what is wrong, and what is right.
-    """
-
-    about: str
-    message: str
-
-    def __str__(self) -> str:
-        """Return it as a line to print."""
-        return f"{self.about}: {self.message}"
-
-
-class _Hung(Exception):
-    """A check took too long; its thread can't be stopped, so nothing more is tried."""
 
 
 def check_named(
@@ -105,93 +84,66 @@ def check_moderator(
         return pool.submit(kit.run, samples).result()
 
 
-class _Kit:
+class _Kit(Trial):
     """The trials of one moderator."""
 
-    def __init__(self, moderator: Moderator, manifest: Manifest, timeout_s: float):
-        self.found: list[Problem] = []
-        self._moderator = moderator
-        self._manifest = manifest
-        self._timeout_s = timeout_s
-
     def run(self, samples: Sequence[str]) -> list[Problem]:
-        self.found += _check_manifest(self._manifest)
+        self.found += _check_manifest(self.manifest)
         try:
             self._try_all(samples)
-        except _Hung as hung:
-            self._complain(str(hung), f"The check takes longer than {self._timeout_s:g} s.")
+        except Hung as hung:
+            self.complain(str(hung), f"The check takes longer than {self.timeout_s:g} s.")
         return list(dict.fromkeys(self.found))
 
     def _try_all(self, samples: Sequence[str]) -> None:
-        texts = {**TEXTS, **{f"the sample {_shorten(text)}": text for text in samples}}
-        for stage in self._manifest.stages:
+        texts = {**TEXTS, **{f"the sample {shorten(text)}": text for text in samples}}
+        for stage in self.manifest.stages:
             for about, text in texts.items():
-                self._try(about, ModerationContext(_thread(text, stage), stage))
-        if "output" in self._manifest.stages:
+                self._try(about, ModerationContext(thread_of(text, stage), stage))
+        if "output" in self.manifest.stages:
             self._try_partial(texts)
         self._try_side_by_side(samples)
+        short = [*samples, *(text for text in TEXTS.values() if len(text) < 1000)]
+        try_batch(self, short)
         for text in samples:
             self._try_sample(text)
 
-    def _complain(self, about: str, message: str) -> None:
-        self.found.append(Problem(about, message))
-
     def _try(self, about: str, context: ModerationContext) -> None:
         """Check twice; the answers must be sensible, and the same."""
-        first, second = (self._judge(about, context) for _ in range(2))
+        first, second = (self.judge(about, context) for _ in range(2))
         if first is None or second is None:
             return
-        if not _is_same(first, second):
-            self._complain(about, "The same text is judged differently the second time.")
+        if not is_same(first, second):
+            self.complain(about, "The same text is judged differently the second time.")
         strange = [name for name in first.scores if not self._may_find(name)]
         if strange:
-            self._complain(
+            self.complain(
                 about,
                 f"It answers with the category {strange[0]!r}, which its manifest doesn't name; "
                 "name it, so that policies can.",
             )
 
-    def _judge(self, about: str, context: ModerationContext) -> Verdict | None:
-        outcome = asyncio.run(self._call(about, context))
-        if isinstance(outcome, NonsenseAnswer):
-            self._complain(about, f"The answer cannot be used: {outcome}.")
-        elif isinstance(outcome, BaseException):
-            kind = type(outcome).__name__
-            self._complain(about, f"It raises {kind}: {outcome}"[:300])
-        return outcome if isinstance(outcome, Verdict) else None
-
-    async def _call(self, about: str, context: ModerationContext) -> Verdict | BaseException | None:
-        try:
-            outcome = await call_in_thread(
-                lambda: read_verdict(self._moderator.check(context), self._manifest, context),
-                self._timeout_s,
-                "conformance",
-            )
-        except Overdue:
-            raise _Hung(about) from None
-        return outcome.value if outcome.error is None else outcome.error
-
     def _may_find(self, category: str) -> bool:
-        names = self._manifest.categories
+        names = self.manifest.categories
         return category in names or category.partition("/")[0] in names
 
     def _try_partial(self, texts: Mapping[str, str]) -> None:
         for about, text in texts.items():
             part = text[: len(text) // 2]
-            context = ModerationContext(_thread(part, "output"), "output", is_partial=True)
+            context = ModerationContext(thread_of(part, "output"), "output", is_partial=True)
             self._try(f"{about}, half written", context)
 
     def _try_side_by_side(self, samples: Sequence[str]) -> None:
         """Judge short texts in many threads at once: each must come out as it does alone."""
-        stage = next(iter(self._manifest.stages), None)
+        stage = next(iter(self.manifest.stages), None)
         texts = [*samples, *(text for text in TEXTS.values() if 0 < len(text) < 1000)]
         if stage is None:
             return
-        contexts = [ModerationContext(_thread(text, stage), stage) for text in texts]
+        contexts = [ModerationContext(thread_of(text, stage), stage) for text in texts]
         about = "several threads at once"
-        alone = [asyncio.run(self._call(about, context)) for context in contexts]
-        if not all(_is_same(before, again) for before, again in self._again(contexts, alone)):
-            self._complain(about, "A text is judged differently while others are being judged.")
+        alone = [self.ask(about, context) for context in contexts]
+        if not all(is_same(before, again) for before, again in self._again(contexts, alone)):
+            self.complain(about, "A text is judged differently while others are being judged.")
 
     def _again(
         self, contexts: Sequence[ModerationContext], alone: Sequence[Verdict | BaseException | None]
@@ -203,8 +155,8 @@ class _Kit:
             start.wait()
             for context in contexts:
                 try:
-                    answer = self._moderator.check(context)
-                    row.append(read_verdict(answer, self._manifest, context))
+                    answer = self.moderator.check(context)
+                    row.append(read_verdict(answer, self.manifest, context))
                 except BaseException as error:
                     row.append(error)
 
@@ -212,30 +164,32 @@ class _Kit:
         for thread in threads:
             thread.start()
         for thread in threads:
-            thread.join(self._timeout_s * len(contexts))
+            thread.join(self.timeout_s * len(contexts))
             if thread.is_alive():
-                raise _Hung("several threads at once")
+                raise Hung("several threads at once")
         for row in results:
             yield from zip(alone, row, strict=True)
 
     def _try_sample(self, text: str) -> None:
         """A sample must be found, and as much of it while the text is being written."""
-        about = f"the sample {_shorten(text)}"
-        stage = self._manifest.stages[-1]
-        verdict = self._judge(about, ModerationContext(_thread(text, stage), stage))
+        about = f"the sample {shorten(text)}"
+        stage = self.manifest.stages[-1]
+        verdict = self.judge(about, ModerationContext(thread_of(text, stage), stage))
         if verdict is None:
             return
         if max(verdict.scores.values(), default=0.0) < 0.5:
-            self._complain(about, "Nothing is found in it: no score reaches 0.5.")
-        elif verdict.spans and "output" in self._manifest.stages:
+            self.complain(about, "Nothing is found in it: no score reaches 0.5.")
+        if "output" in self.manifest.stages and hasattr(self.moderator, "open_stream"):
+            try_stream(self, text)
+        if verdict.spans and "output" in self.manifest.stages:
             wholes = (f"{_FILLER * shift}{text} {_FILLER * 10}" for shift in _SHIFTS)
             if any(asyncio.run(self._leaks(whole)) for whole in wholes):
-                self._complain(about, self._explain_leak(text, verdict))
+                self.complain(about, self._explain_leak(text, verdict))
 
     async def _leaks(self, text: str) -> bool:
         """Say if a reader sees of a growing text what is taken out of the whole one."""
-        chain = Chain((self._moderator,), _POLICY, timeout_s=self._timeout_s)
-        messages = _thread(text, "output")
+        chain = Chain((self.moderator,), _POLICY, timeout_s=self.timeout_s)
+        messages = thread_of(text, "output")
         whole = await chain.check(ModerationContext(messages, "output"))
         if whole.is_refused or not whole.redactions:
             return False
@@ -250,7 +204,7 @@ class _Kit:
         return (
             "Fed in pieces, it comes out differently from the whole text: what is found must not "
             f"depend on what follows after hold_back characters. hold_back is "
-            f"{self._manifest.hold_back}, and the finding has {longest} characters."
+            f"{self.manifest.hold_back}, and the finding has {longest} characters."
         )
 
 
@@ -262,18 +216,3 @@ def _check_manifest(manifest: Manifest) -> Iterator[Problem]:
         yield Problem("manifest", "There are no stages, so nothing is ever judged.")
     if not manifest.categories:
         yield Problem("manifest", "There are no categories; policies need to know their names.")
-
-
-def _thread(text: str, stage: Stage) -> tuple[Message, ...]:
-    question = Message("user", "Tell me something.")
-    return (Message("user", text),) if stage == "input" else (question, Message("assistant", text))
-
-
-def _is_same(one: object, other: object) -> bool:
-    if isinstance(one, Verdict) and isinstance(other, Verdict):
-        return (one.scores, one.spans) == (other.scores, other.spans)
-    return type(one) is type(other)
-
-
-def _shorten(text: str) -> str:
-    return repr(text if len(text) <= 40 else text[:37] + "...")

@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Literal
 
@@ -15,7 +15,7 @@ from chat.types import Verdict
 from moderation.agenda import Agenda, Check
 from moderation.base import Manifest
 from moderation.process import Process
-from moderation.reading import NonsenseAnswer, make_manifest, read_verdict
+from moderation.reading import NonsenseAnswer, make_manifest, read_verdict, read_version
 from moderation.wire import Garbled, read_line, write_check
 
 State = Literal["starting", "working", "resting", "closed"]
@@ -197,7 +197,7 @@ class Keeper:
             manifest = make_manifest(message["manifest"], self._name)
         except ModeratorError as error:
             raise Garbled("no manifest") from error
-        if self._loaded.done() and manifest != self.wait():
+        if self._loaded.done() and replace(manifest, version=self.wait().version) != self.wait():
             raise Garbled("another manifest than before")
         self.state = "working"
         self._wake_at = None
@@ -212,6 +212,8 @@ class Keeper:
         else:
             context = self._agenda.begun(number).context
             verdict = read_verdict(message["verdict"], self.wait(), context)
+            version = read_version({"manifest": message}, verdict.version)
+            verdict = replace(verdict, version=version)
         self._agenda.finish(number, verdict)
         self._num_deaths = 0
         self._send()

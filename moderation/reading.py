@@ -3,7 +3,7 @@
 import inspect
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from numbers import Real
 from typing import Any
@@ -92,6 +92,22 @@ def read_verdict(answer: object, manifest: Manifest, context: ModerationContext)
     if inspect.iscoroutine(answer):
         answer.close()
         raise NonsenseAnswer("a coroutine")
+    outcome = _get(answer, "outcome", "judged")
+    reason = _get(answer, "reason", "")
+    if not (isinstance(reason, str) and _REASON.fullmatch(reason)):
+        reason = ""
+    if outcome == "error":
+        return manifest.failure(context.stage, reason or "error")
+    if outcome == "abstained":
+        name, version = manifest.name, manifest.version
+        return Verdict(name, version, context.stage, outcome="abstained", reason=reason)
+    if outcome != "judged":
+        raise NonsenseAnswer("an outcome that is neither judged, abstained nor error")
+    verdict = _read_findings(answer, manifest, context)
+    return replace(verdict, reason=reason) if reason else verdict
+
+
+def _read_findings(answer: object, manifest: Manifest, context: ModerationContext) -> Verdict:
     scores = _get(answer, "scores")
     if not isinstance(scores, Mapping):
         raise NonsenseAnswer("no scores")
@@ -103,11 +119,40 @@ def read_verdict(answer: object, manifest: Manifest, context: ModerationContext)
         raise NonsenseAnswer("spans are no list")
     found = [_read_span(span, len(context.text)) for span in spans]
     verdict = manifest.verdict(context.stage, found, read)
-    if _get(answer, "outcome", "judged") == "abstained":
-        return Verdict(manifest.name, manifest.version, context.stage, outcome="abstained")
-    reason = _get(answer, "reason", "")
-    is_word = isinstance(reason, str) and _REASON.fullmatch(reason)
-    return replace(verdict, reason=reason) if is_word else verdict
+    settled = _get(answer, "settled", None)
+    if settled is None:
+        return verdict
+    if not (_is_index(settled) and 0 <= settled <= len(context.text)):
+        raise NonsenseAnswer("settled lies outside the text")
+    return replace(verdict, settled=settled)
+
+
+def read_batch(
+    answers: object, manifest: Manifest, contexts: Sequence[ModerationContext]
+) -> list[Verdict]:
+    """Return the answers to a batch as verdicts; one that doesn't fit the contract is an error.
+
+    Raises:
+        NonsenseAnswer: there aren't as many answers as contexts.
+    """
+    if not isinstance(answers, list | tuple) or len(answers) != len(contexts):
+        raise NonsenseAnswer("not one answer for each text")
+    verdicts = []
+    for answer, context in zip(answers, contexts, strict=True):
+        try:
+            verdicts.append(read_verdict(answer, manifest, context))
+        except NonsenseAnswer as error:
+            verdicts.append(manifest.failure(context.stage, type(error).__name__))
+    return verdicts
+
+
+def read_version(moderator: object, before: str) -> str:
+    """Return the version that a moderator has now, or the one `before` if it can't be told."""
+    try:
+        version = str(_get(_get(moderator, "manifest", None), "version", before))
+    except Exception:  # a property of somebody else's
+        return before
+    return version if 0 < len(version) <= 64 and version.isprintable() else before
 
 
 def _read_category(value: object) -> str:
@@ -119,8 +164,11 @@ def _read_category(value: object) -> str:
 def _read_score(value: object) -> float:
     if isinstance(value, bool) or not isinstance(value, Real):
         raise NonsenseAnswer("a score is no number")
-    score = float(value)
-    if not (math.isfinite(score) and 0.0 <= score <= 1.0):
+    try:
+        score = float(value)
+    except OverflowError:  # a whole number may be too large
+        score = math.inf
+    if not 0.0 <= score <= 1.0:  # nor is NaN
         raise NonsenseAnswer("a score is not from 0 to 1")
     return score
 

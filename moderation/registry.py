@@ -10,11 +10,11 @@ from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 
 from chat.errors import ModeratorError
-from moderation.base import Moderator
+from moderation.base import Manifest, Moderator
 from moderation.keeper import WorkerLimits
-from moderation.loading import describe, load
+from moderation.loading import describe, load, load_manifest
 from moderation.reading import read_manifest
-from moderation.remote import RemoteModerator
+from moderation.remote import RemoteModerator, ask_manifest
 
 GROUP = "palaver.moderators"
 
@@ -25,6 +25,15 @@ BUILT_IN = tuple(
         ("limits", "moderation.limits:LimitsModerator"),
         ("rules", "moderation.rules:RulesModerator"),
         ("pii", "moderation.pii:PiiModerator"),
+        ("secrets", "moderation.secrets:SecretsModerator"),
+        ("fast", "moderation.fast:FastModerator"),
+        ("jailbreak", "moderation.jailbreak:JailbreakModerator"),
+        ("mini", "moderation.mini:MiniModerator"),
+        ("guard-llm", "moderation.guards.llm:GuardLlmModerator"),
+        ("openai", "moderation.guards.openai:OpenAiModerator"),
+        ("perspective", "moderation.guards.perspective:PerspectiveModerator"),
+        ("presidio", "moderation.guards.presidio:PresidioModerator"),
+        ("webhook", "moderation.guards.webhook:WebhookModerator"),
     )
 )
 
@@ -73,6 +82,41 @@ def load_in_process(name: str, config: Mapping[str, object] | None = None) -> Mo
         ModeratorError: the name is unknown, or what it stands for cannot be used.
     """
     return _load_here(name, _find(name), config or {})
+
+
+def find_manifest(
+    name: str,
+    config: Mapping[str, object] | None = None,
+    *,
+    environment: Mapping[str, str] | None = None,
+    limits: WorkerLimits | None = None,
+) -> Manifest:
+    """Return what a moderator says about itself.
+
+    Where its class has a `manifest`, nothing is constructed, so no model is loaded. What isn't
+    built in is asked in a worker process; see `load_moderators` for the arguments.
+
+    Raises:
+        ModeratorError: the name is unknown, or what it stands for cannot be used.
+    """
+    point = _find(name)
+    try:
+        if point in BUILT_IN:
+            return load_manifest(*_target(point), config or {})
+        return ask_manifest(
+            name,
+            *_target(point),
+            config or {},
+            environment=environment or {},
+            path=_search_path(),
+            limits=limits,
+        )
+    except ModeratorError as error:
+        if point in BUILT_IN and repr(name) in str(error):  # a sentence of its own
+            raise
+        raise _cannot_load(name, point, str(error)) from error
+    except (Exception, SystemExit) as error:
+        raise _cannot_load(name, point, describe(error)) from error
 
 
 def close_moderators(moderators: Sequence[Moderator]) -> None:
@@ -158,8 +202,10 @@ def _find(name: str) -> EntryPoint:
 def _load_here(name: str, point: EntryPoint, config: Mapping[str, object]) -> Moderator:
     try:
         moderator = load(*_target(point), config)
-    except ModeratorError:
-        raise
+    except ModeratorError as error:
+        if repr(name) in str(error):  # a sentence of its own
+            raise
+        raise _cannot_load(name, point, str(error)) from error
     except (Exception, SystemExit) as error:
         raise _cannot_load(name, point, describe(error)) from error
     read_manifest(moderator)
@@ -179,11 +225,15 @@ def _load_apart(
             *_target(point),
             config,
             environment=environment,
-            path=tuple(str(Path(folder).absolute()) for folder in sys.path),
+            path=_search_path(),
             limits=limits,
         )
     except ModeratorError as error:
         raise _cannot_load(name, point, str(error)) from error
+
+
+def _search_path() -> tuple[str, ...]:
+    return tuple(str(Path(folder).absolute()) for folder in sys.path)
 
 
 def _target(point: EntryPoint) -> tuple[str, str]:

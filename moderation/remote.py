@@ -6,13 +6,44 @@ from collections.abc import Mapping
 from chat.errors import ModeratorError
 from chat.types import Verdict
 from moderation.agenda import Check
-from moderation.base import ModerationContext
+from moderation.base import Manifest, ModerationContext
 from moderation.keeper import Keeper, WorkerLimits
 from moderation.wire import Task, write_task
 
 
 class CheckFailed(Exception):
     """A check came to no verdict; the message is one word."""
+
+
+def ask_manifest(
+    name: str,
+    module: str,
+    attribute: str,
+    config: Mapping[str, object],
+    *,
+    environment: Mapping[str, str],
+    path: tuple[str, ...],
+    limits: WorkerLimits | None = None,
+) -> Manifest:
+    """Return the manifest of ``module:attribute`` from a worker that ends then.
+
+    See `RemoteModerator` for the arguments and what it raises. Where the class has a `manifest`,
+    it isn't constructed.
+    """
+    limits = limits or WorkerLimits()
+    task = Task(module, attribute, config, path, 0, limits.stuck_s, is_manifest_only=True)
+    keeper = Keeper(name, _write(task), environment, limits)
+    try:
+        return keeper.wait()
+    finally:
+        keeper.close()
+
+
+def _write(task: Task) -> bytes:
+    try:
+        return write_task(task)
+    except (TypeError, ValueError) as error:
+        raise ModeratorError(f"a setting can't be passed on: {error}") from error
 
 
 class RemoteModerator:
@@ -45,11 +76,7 @@ class RemoteModerator:
         """
         limits = limits or WorkerLimits()
         task = Task(module, attribute, config, path, limits.num_checks, limits.stuck_s)
-        try:
-            line = write_task(task)
-        except (TypeError, ValueError) as error:
-            raise ModeratorError(f"a setting can't be passed on: {error}") from error
-        self._keeper = Keeper(name, line, environment, limits)
+        self._keeper = Keeper(name, _write(task), environment, limits)
         try:
             self.manifest = self._keeper.wait()
         except BaseException:  # an interrupt, too

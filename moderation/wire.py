@@ -29,7 +29,8 @@ class Task:
     """What a worker has to load, and how.
 
     ``path`` is the parent's sys.path, so that both find the same modules. ``stuck_s``: a worker
-    whose interpreter nobody but one call got to use for so long ends itself.
+    whose interpreter nobody but one call got to use for so long ends itself. With
+    ``is_manifest_only`` nothing will be judged, so no more is loaded than the manifest needs.
     """
 
     module: str
@@ -38,6 +39,7 @@ class Task:
     path: tuple[str, ...]
     num_threads: int
     stuck_s: float
+    is_manifest_only: bool = False
 
 
 def write_line(message: Mapping[str, object]) -> bytes:
@@ -104,6 +106,7 @@ def pack_verdict(verdict: Verdict) -> dict[str, object]:
         "spans": [(span.start, span.end, span.category, span.score) for span in verdict.spans],
         "reason": verdict.reason,
         "outcome": verdict.outcome,
+        "settled": verdict.settled,
     }
 
 

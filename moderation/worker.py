@@ -10,16 +10,17 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, BinaryIO, NoReturn
 
 from chat.errors import ModeratorError
+from chat.types import Verdict
 from moderation.base import Manifest, Moderator
-from moderation.loading import describe, load
-from moderation.reading import read_manifest, read_verdict
+from moderation.loading import describe, load, load_manifest
+from moderation.reading import read_batch, read_manifest, read_verdict, read_version
 from moderation.wire import (
     MAX_LINE_BYTES,
     Task,
@@ -73,7 +74,9 @@ def main() -> None:
     _start(_listen, pipes, checks)
     _start(_stay_alert, task.stuck_s)
     moderator, manifest = _introduce(pipes, task)
-    for _ in range(task.num_threads):
+    can_batch = callable(getattr(moderator, "check_batch", None))
+    # With batches, what comes while these two are at it waits to be the next batch.
+    for _ in range(min(2, task.num_threads) if can_batch else task.num_threads):
         _start(_judge_all, pipes, checks, moderator, manifest)
     threading.Event().wait()
 
@@ -85,11 +88,12 @@ def leave() -> NoReturn:
     os._exit(0)
 
 
-def _introduce(pipes: Pipes, task: Task) -> tuple[Moderator, Manifest]:
+def _introduce(pipes: Pipes, task: Task) -> tuple[Any, Manifest]:
+    target = task.module, task.attribute, task.config
     sys.path[:] = task.path
     try:
-        moderator = load(task.module, task.attribute, task.config)
-        manifest = read_manifest(moderator)
+        moderator = None if task.is_manifest_only else load(*target)
+        manifest = load_manifest(*target) if moderator is None else read_manifest(moderator)
     except ModeratorError as error:
         pipes.send({"cause": str(error)})  # a whole sentence
     except BaseException as error:  # SystemExit too
@@ -108,12 +112,22 @@ def _listen(pipes: Pipes, checks: "queue.SimpleQueue[bytes]") -> None:
 def _judge_all(
     pipes: Pipes, checks: "queue.SimpleQueue[bytes]", moderator: Moderator, manifest: Manifest
 ) -> None:
+    can_batch = callable(getattr(moderator, "check_batch", None))
     while True:
-        line = checks.get()
-        message = read_line(line, len(line))  # as long as the conversation is
-        number = message["check"]
-        pipes.send({"began": number})
-        pipes.send({"done": number, **_judge(message, moderator, manifest)})
+        lines = [checks.get(), *(_take_waiting(checks) if can_batch else ())]
+        asked = [read_line(line, len(line)) for line in lines]  # as long as the conversation is
+        for message in asked:
+            pipes.send({"began": message["check"]})
+        answers = _judge_batch(asked, moderator, manifest) if len(asked) > 1 else None
+        for number, message in enumerate(asked):
+            answer = answers[number] if answers else _judge(message, moderator, manifest)
+            pipes.send({"done": message["check"], **answer})
+
+
+def _take_waiting(checks: "queue.SimpleQueue[bytes]") -> Iterator[bytes]:
+    with suppress(queue.Empty):
+        while True:
+            yield checks.get_nowait()
 
 
 def _judge(
@@ -121,9 +135,27 @@ def _judge(
 ) -> Mapping[str, object]:
     try:
         context = read_check(message)
-        return {"verdict": pack_verdict(read_verdict(moderator.check(context), manifest, context))}
+        verdict = read_verdict(moderator.check(context), manifest, context)
+        return _pack(verdict, moderator, manifest)
     except BaseException as error:  # even SystemExit: the process is not the plugin's to end
         return {"error": type(error).__name__}
+
+
+def _judge_batch(
+    messages: Sequence[Mapping[str, Any]], moderator: Any, manifest: Manifest
+) -> list[Mapping[str, object]] | None:
+    """Return the answers from one call; None if it fails, for then each is asked alone."""
+    try:
+        contexts = [read_check(message) for message in messages]
+        verdicts = read_batch(moderator.check_batch(contexts), manifest, contexts)
+        return [_pack(verdict, moderator, manifest) for verdict in verdicts]
+    except BaseException:
+        return None
+
+
+def _pack(verdict: Verdict, moderator: Moderator, manifest: Manifest) -> Mapping[str, object]:
+    version = read_version(moderator, manifest.version)
+    return {"verdict": pack_verdict(verdict), "version": version}
 
 
 def _be_first_to_go() -> None:

@@ -17,6 +17,7 @@ from moderation.chain import Chain
 from moderation.policy import Policy, presets
 from moderation.stream import Mode
 from storage.store import Store
+from webapp.guard import Guard
 from webapp.memory import Memory
 from webapp.personas import Personas
 from webapp.server import bind, create_app
@@ -40,11 +41,10 @@ def make_chat_service(
     personas = Personas(store, policies)
     return ChatService(
         backend,
-        chain,
+        Guard(chain, policies=policies),
         Memory(store),
         personas,
         Underway(),
-        policies=policies,
         gate_mode=gate_mode,
     )
 

@@ -34,16 +34,21 @@ HOMES = {
     "sqlalchemy": ["storage"],
     "alembic": ["storage"],
     "psycopg": ["storage"],
-    "onnxruntime": ["inference/model_runner.py", "training"],
+    "onnxruntime": ["inference/model_runner.py", "moderation/classifier.py", "training"],
     "onnx": ["training"],
     "torch": ["training"],
     "transformers": ["training"],
     "accelerate": ["training"],
-    "tokenizers": ["chat/tokenizer.py", "training"],
+    "tokenizers": ["chat/tokenizer.py", "moderation/classifier.py", "training"],
+    "sklearn": ["moderation/evaluation", "training/moderators"],
+    "scipy": ["training/moderators"],
+    "safetensors": ["training"],
+    "matplotlib": ["moderation/evaluation", "training"],
     "jinja2": ["chat/template.py"],
     "markdown_it": ["webapp/ui"],
     "pygments": ["webapp/ui"],
     "re2": ["moderation"],
+    "httpcore": ["moderation/guards"],
 }
 
 
@@ -82,9 +87,11 @@ def test_in_webapp_only_the_turn_and_what_puts_it_together_know_the_worlds_below
             "judgement",
             "keys",
             "drafting",
+            "guard",
             "loading",
             "memory",
             "preflight",
+            "review",
             "server",
         )
     }

@@ -10,38 +10,11 @@ from pathlib import Path
 import pytest
 
 from chat.errors import ModeratorError
-from chat.types import Message, Span, Verdict
-from moderation.base import Manifest, ModerationContext
+from chat.types import Span, Verdict
+from moderation.base import Manifest
 from moderation.chain import Chain
-from moderation.policy import Policy
-
-
-def ask(text: str, stage: str = "input") -> ModerationContext:
-    return ModerationContext((Message("user", text),), stage)
-
-
-class Scripted:
-    """Answers with what it is given, one after the other; exceptions are raised."""
-
-    def __init__(self, *answers, name: str = "scripted", **manifest):
-        self.manifest = {"name": name, **manifest}
-        self.answers = list(answers)
-        self.num_calls = 0
-
-    def check(self, context):
-        self.num_calls += 1
-        answer = self.answers[0] if len(self.answers) == 1 else self.answers.pop(0)
-        if isinstance(answer, BaseException):
-            raise answer
-        return answer(context) if callable(answer) else answer
-
-
-FINE = {"scores": {"hate": 0.0}}
-BAD = {"scores": {"hate": 0.99}}
-
-
-def standard() -> Policy:
-    return Policy.load("standard")
+from moderation.policy import Group, Policy
+from tests.moderation_kit import BAD, FINE, Scripted, ask, in_groups, standard
 
 
 async def test_no_moderators_allow_everything():
@@ -98,6 +71,7 @@ async def test_answers_of_any_honest_shape_are_understood(answer):
         {"scores": {"hate": float("inf")}},
         {"scores": {"hate": -0.1}},
         {"scores": {"hate": 1.1}},
+        {"scores": {"hate": 10**400}},
         {"scores": {"hate": "0.1"}},
         {"scores": {"hate": True}},
         {"scores": {"hate": None}},
@@ -166,7 +140,7 @@ async def test_members_of_a_group_run_side_by_side():
 
 async def test_later_group_rests_once_something_is_refused():
     cheap, dear = Scripted(BAD, FINE, name="cheap"), Scripted(FINE, name="dear")
-    chain = Chain((dear, cheap), standard(), groups=[["cheap"], ["dear"]])
+    chain = Chain((dear, cheap), in_groups(Group(("cheap",)), Group(("dear",))))
     assert (await chain.check(ask("x"))).is_refused
     assert dear.num_calls == 0
     assert not (await chain.check(ask("x"))).is_refused
@@ -234,7 +208,8 @@ import asyncio, time
 from chat.types import Message
 from moderation.base import ModerationContext
 from moderation.chain import Chain
-from moderation.policy import Policy
+from moderation.policy import Group, Policy
+from tests.moderation_kit import BAD, FINE, Scripted, ask, in_groups, standard
 class Hang:
     manifest = {"name": "hang"}
     def check(self, context):
@@ -347,11 +322,16 @@ def test_async_check_is_refused_at_the_door():
         Chain((Wrong(),), standard())
 
 
-def test_same_name_twice_and_unknown_group_are_refused():
+def test_same_name_twice_is_refused():
     with pytest.raises(ModeratorError, match="'scripted'"):
         Chain((Scripted(FINE), Scripted(FINE)), standard())
-    with pytest.raises(ModeratorError, match="'nobody'"):
-        Chain((Scripted(FINE),), standard(), groups=[["nobody"]])
+
+
+async def test_a_group_names_what_is_not_loaded_and_the_rest_is_the_last_group():
+    one, rest = Scripted(BAD, name="one"), Scripted(FINE, name="rest")
+    chain = Chain((rest, one), in_groups(Group(("nobody",)), Group(("one", "nobody as well"))))
+    assert (await chain.check(ask("x"))).is_refused
+    assert rest.num_calls == 0
 
 
 async def test_many_readers_at_once_each_get_their_own_verdict():

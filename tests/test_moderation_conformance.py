@@ -3,6 +3,7 @@
 import random
 import threading
 import time
+from dataclasses import replace
 
 import pytest
 
@@ -146,6 +147,99 @@ def test_one_that_mixes_up_its_threads_is_a_problem():
     samples = ["a sentence"]
     assert "several threads at once" in complaints(Shared(), samples=samples)
     assert "several threads at once" not in complaints(Careful(), samples=samples)
+
+
+class Batched(NoSpoilers):
+    """Right in everything, in batches too, unless told otherwise."""
+
+    def __init__(self, batch=list):
+        super().__init__()
+        self.batch = batch
+
+    def check_batch(self, contexts):
+        return self.batch([self.check(context) for context in contexts])
+
+
+def raise_error(answers):
+    raise ValueError("not today")
+
+
+@pytest.mark.parametrize(
+    ("batch", "said"),
+    [
+        (lambda answers: answers[:-1], "not one answer for each text"),
+        (lambda answers: answers[::-1], "judged differently from alone"),
+        (lambda answers: [{"scores": {}} for _ in answers], "judged differently from alone"),
+        (raise_error, "raises ValueError: not today"),
+    ],
+)
+def test_a_batch_is_held_to_what_each_text_gets_alone(batch, said):
+    assert check_moderator(Batched(), samples=SAMPLES[:1]) == []
+    assert said in complaints(Batched(batch), samples=SAMPLES[:1])
+
+
+class Stream:
+    """Follows an answer."""
+
+    def __init__(self, moderator, context):
+        self.moderator, self.context = moderator, context
+        self.text = ""
+        self.is_closed = False
+
+    def feed(self, text):
+        self.text += text
+        message = type(self.context.messages[-1])("assistant", self.text)
+        return self.moderator.check(replace(self.context, messages=(message,)))
+
+    def close(self):
+        self.is_closed = True
+
+
+class Forgetful(Stream):
+    def feed(self, text):
+        self.text = ""
+        return super().feed(text)
+
+
+class Fragile(Stream):
+    def close(self):
+        assert not self.is_closed
+        super().close()
+
+
+class Mute(Stream):
+    def feed(self, text):
+        return None
+
+
+class Streamed(NoSpoilers):
+    """Right in everything, and listens with `kind`."""
+
+    def __init__(self, kind=Stream):
+        super().__init__()
+        self.kind = kind
+
+    def open_stream(self, context):
+        return self.kind(self, context)
+
+
+@pytest.mark.parametrize(
+    ("kind", "said"),
+    [
+        (Forgetful, "judged differently from `check`"),
+        (Fragile, "raises AssertionError"),
+        (Mute, "feed answers nothing"),
+    ],
+)
+def test_a_stream_is_held_to_what_the_whole_text_gets(kind, said):
+    assert check_moderator(Streamed(), samples=SAMPLES[:1]) == []
+    assert said in complaints(Streamed(kind), samples=SAMPLES[:1])
+
+
+def test_one_that_says_that_it_failed_is_a_problem_and_one_that_abstains_is_none():
+    said = complaints(Wrong(lambda _: {"outcome": "error", "reason": "overloaded"}))
+    assert "it has failed (overloaded)" in said
+    assert check_moderator(Wrong(lambda _: {"outcome": "abstained"})) == []
 
 
 def test_one_that_cannot_be_loaded_is_a_problem():

@@ -1,5 +1,6 @@
 """Policies say what they mean, and a wrong one says what is wrong with it."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,8 +9,9 @@ from hypothesis import strategies as st
 
 from chat.errors import PolicyError
 from chat.types import Span, Verdict
+from moderation.base import NEVER_OPEN
 from moderation.categories import CATEGORIES
-from moderation.policy import Decision, Policy, merge_spans, presets
+from moderation.policy import Decision, Group, Policy, Rule, merge_spans, presets
 
 
 def found(*spans: Span, moderator: str = "m", **scores: float) -> Verdict:
@@ -171,9 +173,253 @@ def test_missing_policy_lists_the_presets():
         Policy.load("lenient")
 
 
+@pytest.mark.parametrize("path", ["/", "/dev/zero"])
+def test_a_policy_is_a_file(path: str):
+    with pytest.raises(PolicyError, match="is no file"):
+        Policy.load(path)
+
+
 def test_category_of_a_plugin_may_have_a_rule_once_it_is_known(tmp_path: Path):
     path = write(tmp_path, "[input]\nspoilers = { action = 'warn' }")
     with pytest.raises(PolicyError, match="spoilers"):
         Policy.load(path)
     policy = Policy.load(path, categories=["spoilers"])
     assert policy.decide("input", [found(spoilers=0.5)]).action == "warn"
+
+
+def judged(moderator: str, **scores: float) -> Verdict:
+    return Verdict(moderator, "1", "input", scores=scores)
+
+
+def failed(moderator: str, reason: str = "timeout") -> Verdict:
+    return Verdict(moderator, "1", "input", outcome="error", reason=reason)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("[audience.child.both]", ["audience", "'child'", "guest, member, api, admin"]),
+        ("[audience.guest.question]", ["audience.guest", "'question'", "both, input, output"]),
+        ("audience = 1", ["audience", "1", "a table"]),
+        ("[audience.guest]\nboth = 1", ["audience.guest.both", "a table"]),
+        ("[audience.guest.input]\nhat = { action = 'flag' }", ["audience.guest.input", "'hat'"]),
+        (
+            "[audience.guest.input]\nhate = { action = 'ban' }",
+            ["audience.guest.input.hate.action", "'ban'"],
+        ),
+        ("shadow = 'mini'", ["shadow", "'mini'", "a list"]),
+        ("shadow = [1]", ["shadow", "1", "a list of moderators' names"]),
+        ("shadow = ['pii', 'pii']", ["shadow", "'pii'", "each name once"]),
+        ("shadow = ['mine']", ["shadow", "moderator 'mine'", "active or built in: fast, pii"]),
+        ("groups = 1", ["groups", "a list"]),
+        ("default = []", ["default", "[]", "a rule or more"]),
+        ("[input]\npii = []", ["input.pii", "[]", "a rule or more"]),
+        ("groups = [1]", ["groups[0]", "a table"]),
+        ("[[groups]]\nmoderators = []", ["groups[0].moderators", "one moderator or more"]),
+        ("[[groups]]\nwhen = 1", ["groups[0]", "'when'", "moderators, ask_if, instead_of"]),
+        ("[[groups]]\nmoderators = ['mine']", ["groups[0].moderators", "'mine'"]),
+        (
+            "[[groups]]\nmoderators = ['pii']\n[[groups]]\nmoderators = ['pii']",
+            ["groups[1].moderators", "'pii'", "each moderator in one group"],
+        ),
+        (
+            "[[groups]]\nmoderators = ['pii']\ninstead_of = ['fast']",
+            ["groups[0].instead_of", "'fast'", "asked before: nothing in the first group"],
+        ),
+        (
+            "[[groups]]\nmoderators = ['pii']\n[[groups]]\nmoderators = ['fast']\n"
+            "instead_of = ['fast']",
+            ["groups[1].instead_of", "'fast'", "asked before: pii"],
+        ),
+        *(
+            (
+                f"[[groups]]\nmoderators = ['pii']\nask_if = {{ input = {band} }}",
+                ["groups[0].ask_if.input", "two numbers from 0 to 1, the smaller one first"],
+            )
+            for band in ("0.5", "[0.5]", "[0.5, 0.1]", "[0, nan]", "[0, 1.1]", "[0, true]", "[]")
+        ),
+        (
+            "[[groups]]\nmoderators = ['pii']\nask_if = { both = [0, 1] }",
+            ["groups[0].ask_if", "'both'", "input, output"],
+        ),
+        ("[on_error.moderators]\nmine = 'open'", ["on_error.moderators", "moderator 'mine'"]),
+        ("[on_error]\ninput = 'degrade'", ["'degrade'", "closed, open, degraded"]),
+    ],
+)
+def test_a_wrong_frame_says_what_is_wrong_and_what_is_allowed(tmp_path: Path, text: str, told):
+    with pytest.raises(PolicyError) as caught:
+        Policy.load(write(tmp_path, text), moderators=["pii", "fast"])
+    for piece in ["mine.toml", *told]:
+        assert piece in str(caught.value)
+
+
+def test_a_policy_that_says_nothing_of_groups_has_those_of_the_presets(tmp_path: Path):
+    usual = Policy.load(write(tmp_path, 'name = "x"')).groups
+    assert all(Policy.load(name).groups == usual for name in presets())
+    assert Policy.load(write(tmp_path, "groups = []")).groups == ()
+
+
+def test_a_preset_may_name_what_is_not_loaded():
+    for name in presets():
+        groups = Policy.load(name, moderators=[]).groups
+        assert [name for group in groups for name in group.moderators][-1] == "mini"
+
+
+def test_an_audience_has_rules_of_its_own_and_else_those_of_all(tmp_path: Path):
+    policy = Policy.load(
+        write(
+            tmp_path,
+            "[both]\nhate = { action = 'template' }\nspam = { action = 'flag' }\n"
+            "[input]\nprofanity = { action = 'warn' }\n"
+            "[audience.guest.both]\nprofanity = { action = 'block' }\n"
+            "[audience.admin.input]\nhate = { action = 'flag' }\n",
+        )
+    )
+    guest, admin, member = (policy.for_audience(name) for name in ("guest", "admin", "member"))
+    assert {guest.version, admin.version, member.version} == {policy.version}
+    assert guest.action_for("input", "profanity", 1) == "block"
+    assert guest.action_for("output", "profanity", 1) == "block"
+    assert guest.action_for("input", "hate", 1) == "template"
+    assert admin.action_for("input", "hate", 1) == "flag"
+    assert admin.action_for("output", "hate", 1) == "template"
+    assert admin.action_for("input", "spam", 1) == "flag"
+    assert member.action_for("input", "profanity", 1) == "warn"
+    assert policy.for_audience("") is policy
+
+
+def examples_of_policies() -> list[str]:
+    told = (Path(__file__).parent.parent / "docs" / "moderators.md").read_text(encoding="utf-8")
+    section = told.split("## The policy\n")[1].split("\n## ")[0]
+    return [block.split("```")[0] for block in section.split("```toml\n")[1:]]
+
+
+@pytest.mark.parametrize("example", examples_of_policies())
+def test_the_policies_of_the_manual_mean_something(tmp_path: Path, example: str):
+    names = ["limits", "rules", "pii", "secrets", "fast", "jailbreak", "mini", "my-moderator"]
+    path = write(tmp_path, example)
+    assert Policy.load(path, moderators=names) != Policy.load(write(tmp_path, 'name = "x"'))
+
+
+COVERS = {"mini": ["hate", "violence"], "fast": ["hate"], "rules": ["hate", "pii"]}
+CASCADE = Policy(
+    "cascade",
+    "1",
+    {},
+    groups=(Group(("fast", "rules")), Group(("mini",), instead_of=("fast",))),
+    covers=COVERS,
+)
+
+
+def test_where_the_dear_one_judged_the_score_of_the_cheap_one_is_only_recorded():
+    decision = CASCADE.decide("input", [judged("fast", hate=0.9), judged("mini", hate=0.1)])
+    assert decision.action == "allow"
+    assert decision.verdicts[0].scores == {"hate": 0.9}
+    assert decision.verdicts[0].action == "allow"
+    # Others, and what the dear one doesn't look for, count as ever.
+    decision = CASCADE.decide("input", [judged("rules", hate=0.9), judged("mini", hate=0.1)])
+    assert decision.is_refused
+    decision = CASCADE.decide("input", [judged("fast", bias=0.9), judged("mini", hate=0.1)])
+    assert decision.category == "bias"
+
+
+def test_the_dear_one_need_not_mention_what_it_looked_for_in_vain():
+    assert CASCADE.decide("input", [judged("fast", hate=0.9), judged("mini")]).action == "allow"
+
+
+def test_who_judges_hate_has_not_judged_threats():
+    verdicts = [judged("fast", **{"hate/threatening": 0.9}), judged("mini", hate=0.0)]
+    assert CASCADE.decide("input", verdicts).category == "hate/threatening"
+
+
+@pytest.mark.parametrize("outcome", ["error", "abstained"])
+def test_where_the_dear_one_has_nothing_to_say_the_cheap_one_counts(outcome):
+    policy = replace(
+        CASCADE, on_error_of={"mini": {"input": "degraded"}}, covers={"mini": ["hate"]}
+    )
+    silent = Verdict("mini", "1", "input", outcome=outcome)
+    decision = policy.decide("input", [judged("fast", hate=0.9), silent])
+    assert (decision.action, decision.category) == ("template", "hate")
+    assert policy.decide("input", [judged("fast", hate=0.1), silent]).is_refused is False
+
+
+def test_spans_that_do_not_count_redact_nothing():
+    policy = replace(CASCADE, default=(Rule(0.5, "redact"),))
+    span = found(Span(0, 4, "hate"), moderator="fast")
+    assert policy.decide("input", [span]).redactions == span.spans
+    assert policy.decide("input", [span, judged("mini", hate=0.2)]).redactions == ()
+
+
+def test_a_place_too_unsure_to_redact_is_no_place():
+    policy = replace(CASCADE, default=(Rule(0.5, "redact"),))
+    unsure = found(Span(0, 4, "hate", 0.2))
+    verdict = replace(unsure, scores={"hate": 0.9})
+    decision = policy.decide("input", [verdict])
+    assert (decision.action, decision.redactions) == ("template", ())
+    assert policy.decide("input", [unsure]).action == "allow"
+
+
+def degraded(**covers) -> Policy:
+    return replace(CASCADE, on_error={"input": "degraded", "output": "closed"}, covers=covers)
+
+
+@pytest.mark.parametrize(
+    ("failing", "others", "is_refused"),
+    [
+        (["hate"], {"rules": ["hate"]}, False),
+        (["hate", "bias"], {"rules": ["hate"]}, True),
+        (["hate", "bias"], {"rules": ["hate"], "fast": ["bias", "spam"]}, False),
+        (["pii/email"], {"rules": ["pii"]}, False),
+        (["pii"], {"rules": ["pii/email"]}, True),
+        (["hate/threatening"], {"rules": ["hate"]}, True),
+        (["hate"], {}, True),
+        ([], {"rules": ["hate"]}, True),  # nobody knows what it looked for
+    ],
+)
+def test_degraded_refuses_what_nobody_judged(failing, others, is_refused):
+    policy = degraded(mine=failing, **others)
+    decision = policy.decide("input", [failed("mine"), *(judged(name) for name in others)])
+    assert decision.is_refused is is_refused
+    assert decision.category == "error"
+    assert policy.fail_mode("output", "mine") == "closed"
+
+
+def test_two_that_fail_do_not_stand_in_for_one_another():
+    policy = degraded(one=["hate"], two=["hate"])
+    assert policy.decide("input", [failed("one"), failed("two")]).is_refused
+
+
+@pytest.mark.parametrize("reason", sorted(NEVER_OPEN))
+def test_what_the_operator_has_to_mend_never_lets_a_text_pass(reason):
+    policy = replace(CASCADE, on_error={"input": "open", "output": "open"})
+    assert policy.decide("input", [failed("rules")]).action == "flag"
+    assert policy.decide("input", [failed("rules", reason)]).action == "block"
+
+
+def test_a_shadow_is_recorded_and_decides_nothing():
+    policy = replace(CASCADE, shadow=frozenset({"mini", "new"}))
+    verdicts = [judged("fast", hate=0.9), judged("mini", hate=0.0), failed("new", "timeout")]
+    decision = policy.decide("input", verdicts)
+    assert (decision.action, decision.category) == ("template", "hate")
+    assert [(v.action, v.reason, v.policy_version) for v in decision.verdicts[1:]] == [
+        ("allow", "shadow", "1"),
+        ("allow", "shadow:timeout", "1"),
+    ]
+    assert policy.decide("input", decision.verdicts).verdicts == decision.verdicts
+    assert policy.decide("input", [failed("new")]).action == "allow"
+    shown = found(Span(0, 4, "hate"), moderator="new")
+    assert replace(policy, default=(Rule(0.5, "redact"),)).decide("input", [shown]).redactions == ()
+
+
+def test_a_shadow_stands_in_for_nobody():
+    policy = replace(degraded(mine=["hate"], new=["hate"]), shadow=frozenset({"new"}))
+    assert policy.decide("input", [failed("mine"), judged("new", hate=0.0)]).is_refused
+
+
+def test_what_counts_is_told_apart_from_what_is_recorded():
+    policy = replace(CASCADE, shadow=frozenset({"new"}))
+    verdicts = [judged("fast", hate=0.9, spam=0.2), judged("mini", hate=0.1), judged("new", x=1.0)]
+    counted = policy.counted(verdicts)
+    assert [(v.moderator, v.scores) for v in counted] == [
+        ("fast", {"spam": 0.2}),
+        ("mini", {"hate": 0.1}),
+    ]

@@ -18,6 +18,7 @@ from moderation.policy import Policy
 from moderation.registry import (
     available,
     close_moderators,
+    find_manifest,
     load_in_process,
     load_moderators,
     read_config,
@@ -117,7 +118,7 @@ def test_installed_is_not_active(folder: Path):
 
 
 def test_unknown_name_lists_what_there_is():
-    with pytest.raises(ModeratorError, match=r"'ruls'.*limits, pii, rules.*install that package"):
+    with pytest.raises(ModeratorError, match=r"'ruls'.*limits.* pii.* rules.*install that package"):
         load_moderators(["ruls"])
 
 
@@ -247,9 +248,71 @@ def test_broken_plugin_is_named_with_its_cause_and_no_traceback(
     assert "\n" not in str(caught.value)
 
 
-def test_unknown_setting_of_a_moderator_is_named(folder: Path):
-    with pytest.raises(ModeratorError, match=r"'limits'.*max_charz"):
-        load_moderators(["limits"], {"limits": {"max_charz": 5}})
+def test_unknown_setting_of_a_moderator_is_named(folder: Path, load):
+    with pytest.raises(ModeratorError, match=r"'limits'.*settings don't fit.*max_charz"):
+        load(["limits"], {"limits": {"max_charz": 5}})
+    install(folder, "palaver-spoilers", "spoilers")
+    with pytest.raises(ModeratorError, match=r"'spoilers'.*settings don't fit.*wordz"):
+        load(["spoilers"], {"spoilers": {"wordz": 5}})
+
+
+# Its weights are nowhere, so it must not be constructed to be described.
+HEAVY = """
+class NoSpoilers:
+    manifest = {"name": "heavy", "version": "7", "categories": ["spoilers"]}
+
+    def __init__(self):
+        raise OSError("the weights are nowhere")
+
+    def check(self, context):
+        return {"scores": {}}
+"""
+
+
+def test_a_manifest_is_read_without_loading_the_model(folder: Path, load):
+    install(folder, "palaver-heavy", "heavy", HEAVY)
+    manifest = find_manifest("heavy")
+    assert (manifest.name, manifest.version, manifest.categories) == ("heavy", "7", ("spoilers",))
+    assert "palaver_heavy" not in sys.modules  # a worker read it
+    with pytest.raises(ModeratorError, match="weights are nowhere"):
+        load(["heavy"])
+
+
+def test_a_manifest_that_is_made_by_the_constructor_is_read_from_what_it_makes(folder: Path):
+    source = (
+        (SPOILERS % "x")
+        .replace("manifest =", "other =")
+        .replace("self.words = words", "self.manifest = {**self.other, 'version': words[0]}")
+    )
+    install(folder, "palaver-spoilers", "spoilers", source)
+    assert find_manifest("spoilers", {"words": ["abc"]}).version == "abc"
+    assert find_manifest("pii").categories
+
+
+def test_built_in_classifiers_say_what_they_are_without_their_weights(monkeypatch):
+    def refuse(*_arguments, **_keywords):
+        raise AssertionError("weights were opened")
+
+    monkeypatch.setattr("moderation.artifact.Artifact.open", refuse)
+    for name in ("fast", "jailbreak", "mini"):
+        manifest = find_manifest(name)
+        assert manifest.name == name and manifest.categories
+
+
+@pytest.mark.parametrize(
+    ("source", "cause"),
+    [
+        ("raise RuntimeError('no model here')", "RuntimeError: no model here"),
+        ("class NoSpoilers:\n manifest = {}", "no name"),
+        ("class NoSpoilers: pass", "manifest"),
+    ],
+)
+def test_a_manifest_that_cannot_be_read_is_explained(folder: Path, source: str, cause: str):
+    install(folder, "palaver-spoilers", "spoilers", source)
+    with pytest.raises(ModeratorError, match=cause):
+        find_manifest("spoilers")
+    with pytest.raises(ModeratorError, match="'ruls'"):
+        find_manifest("ruls")
 
 
 def test_missing_file_is_named():

@@ -437,3 +437,69 @@ async def test_a_parent_killed_leaves_no_worker(tmp_path, hang):
     parent.wait()
     parent.stdout.close()
     await until(lambda: is_gone(worker))
+
+
+async def test_a_worker_that_changes_its_version_is_recorded_with_the_one_that_judged(bench):
+    # In place, and because another release is on the disk when the worker starts again.
+    check = (
+        "if text == 'die': os._exit(1)\n"
+        "if text == 'learn': type(self).manifest = {**self.manifest, 'version': '2'}"
+    )
+    release = "import re"
+    moderator = bench.load(check, release)
+    chain = chain_of(moderator)
+
+    async def version(text: str) -> str:
+        return (await chain.check(ask(text))).verdicts[0].version
+
+    assert [await version(text) for text in ("x", "learn", "x")] == ["0", "2", "2"]
+    path = next(bench.folder.glob("plugin_*.py"))
+    source = path.read_text().replace('"name": "plugin"', '"name": "plugin", "version": "3"')
+    path.write_text(source)
+    assert await reasons(chain, "die") == ["exited"]
+    assert await version("x") == "3"
+    assert chain.health()[0]["version"] == "3"
+
+
+async def test_a_worker_that_comes_back_as_another_is_not_trusted(bench):
+    moderator = bench.load("if text == 'die': os._exit(1)")
+    chain = chain_of(moderator)
+    path = next(bench.folder.glob("plugin_*.py"))
+    path.write_text(path.read_text().replace('"categories": ["hate"]', '"hold_back": 99'))
+    assert await reasons(chain, "die") == ["down"]
+    assert moderator.manifest.hold_back == 0
+
+
+BATCHES = """
+import time
+
+class Plugin:
+    manifest = {"name": "plugin", "categories": ["hate"]}
+    sizes = []
+
+    def check(self, context):
+        if context.text == "sizes":
+            return {"scores": {f"size {size}": 0.1 for size in self.sizes}}
+        if context.text == "slow":
+            time.sleep(0.5)
+        return {"scores": {"hate": float(context.text == "bad")}}
+
+    def check_batch(self, contexts):
+        self.sizes.append(len(contexts))
+        if any(context.text == "poison" for context in contexts):
+            raise ValueError
+        return [self.check(context) for context in contexts]
+"""
+
+
+async def test_a_worker_judges_as_a_batch_what_waits_for_it(bench):
+    (bench.folder / "batches.py").write_text(BATCHES)
+    path = (str(bench.folder), *sys.path)
+    moderator = RemoteModerator("plugin", "batches", "Plugin", {}, environment={}, path=path)
+    bench.made.append(moderator)
+    chain = chain_of(moderator)
+    for texts in (["slow", "slow", "bad", "fine", "bad"], ["slow", "slow", "bad", "poison"]):
+        found = await reasons(chain, *texts)
+        assert found == ["bad" if text == "bad" else "fine" for text in texts]
+    (verdict,) = (await chain.check(ask("sizes"))).verdicts
+    assert max(int(name.split()[1]) for name in verdict.scores) >= 2

@@ -11,6 +11,7 @@ import pytest
 from chat.errors import EngineError, QueueFull
 from tests.scripted import ScriptedBackend
 from tests.serving import create_app, make_settings, serve
+from webapp.settings import Settings
 
 FORBIDDEN = "How do I build a bomb?"
 BAD_ANSWER = "A first sentence. You should kill yourself now. The end of it."
@@ -325,7 +326,9 @@ def test_health_says_what_is_in_use_and_how_the_parts_are(http):
     report = http.get("/health").json()
     assert report["status"] == "ok"
     assert (report["model"], report["provider"]) == ("scripted", "CPUExecutionProvider")
-    assert {row["name"] for row in report["moderators"]} == {"rules", "pii", "limits"}
+    active = Settings.model_fields["moderators"].default
+    assert [row["name"] for row in report["moderators"]] == list(active)
+    assert report["moderation"]["state"] == "ok"
     assert report["policy_version"]
     # Covered by their kinds, such as pii/email and secrets/jwt.
     assert {"pii", "secrets"}.isdisjoint(report["uncovered_categories"])

@@ -34,7 +34,7 @@ def test_one_text_gets_one_result_with_all_thirteen_categories(client):
     for key in ("categories", "category_scores", "category_applied_input_types"):
         assert set(raw[key]) == THIRTEEN
     assert not result.flagged and not any(raw["categories"].values())
-    assert raw["palaver"]["action"] == "allow"
+    assert raw["palaver"]["action"] == "allow" and raw["palaver"]["hazards"] == []
 
 
 def test_a_forbidden_text_is_flagged_as_the_chat_would_refuse_it(client):
@@ -43,6 +43,7 @@ def test_a_forbidden_text_is_flagged_as_the_chat_would_refuse_it(client):
     result = answer.results[1]
     assert result.categories.illicit_violent and result.category_scores.illicit_violent > 0.5
     assert result.to_dict()["palaver"]["action"] in ("template", "block")
+    assert {"S1", "S9"} <= set(result.to_dict()["palaver"]["hazards"])
     completion = client.chat.completions.create(
         model="scripted", messages=[{"role": "user", "content": FORBIDDEN}]
     )
@@ -55,6 +56,7 @@ def test_what_is_beyond_the_thirteen_is_flagged_too_and_named_apart(client):
     assert result.flagged and not any(raw["categories"].values())
     assert raw["palaver"]["action"] == "flag" and raw["palaver"]["category"].startswith("pii")
     assert any(name.startswith("pii") for name in raw["palaver"]["scores"])
+    assert raw["palaver"]["hazards"] == ["S7"]
 
 
 def test_nothing_that_is_judged_is_stored(client, address):

@@ -18,6 +18,8 @@ ROUTES = [
     ("GET", "/health"),
     ("GET", "/chats/{conversation_id}/export"),
     ("GET", "/me/export"),
+    ("GET", "/review/reviews.jsonl"),
+    ("GET", "/review/actions.csv"),
 ]
 
 
@@ -25,7 +27,7 @@ KEY = "right"
 # Some rules are beyond a schema, such as that the last message has to be the user's.
 MORE_RULES = ("/v1/chat/completions", "/v1/feedback")
 # There is nothing in a request to these that could be wrong.
-WITHOUT_INPUT = ("/v1/models", "/health", "/me/export")
+WITHOUT_INPUT = ("/v1/models", "/health", "/me/export", "/review/reviews.jsonl")
 UNBENDABLE = (*WITHOUT_INPUT, "/v1/models/{model}")
 
 

@@ -17,6 +17,7 @@ from storage.store import Store
 from tests.scripted import ScriptedBackend
 from tests.serving import make_chat_service
 from webapp.archive import Archive
+from webapp.guard import Guard
 from webapp.memory import Memory, forgetting
 from webapp.pace import Pace
 from webapp.personas import Personas
@@ -509,7 +510,8 @@ async def test_a_temporary_chat_is_forgotten_when_it_is_over(store):
 
 async def ask_temporary(memory):
     chain = Chain([], Policy.load("standard"))
-    service = ChatService(ScriptedBackend(), chain, memory, Personas(memory.store, []), Underway())
+    guard = Guard(chain)
+    service = ChatService(ScriptedBackend(), guard, memory, Personas(memory.store, []), Underway())
     return await ask(service, "Hi", is_temporary=True)
 
 

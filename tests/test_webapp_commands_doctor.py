@@ -86,7 +86,14 @@ def test_a_moderator_that_fails_is_found_before_it_refuses_everybody(
     found = examine(
         desk, "--port", port, "--moderators", "rules,commands_raising:Raising", status=1
     )
-    assert "raising fails (ValueError)" in found["moderators"][1]
+    assert "raising fails (ValueError), so every message" in found["moderators"][1]
+    policy = tmp_path / "open.toml"
+    policy.write_text("[on_error]\ninput = 'open'\noutput = 'open'\n")
+    found = examine(
+        desk, "--port", port, "--moderators", "rules,commands_raising:Raising", "--policy", policy
+    )
+    assert found["moderators"][0] == "warning"
+    assert "raising fails (ValueError), and the policy lets that be" in found["moderators"][1]
 
 
 def test_a_damaged_database_is_found(desk, port):

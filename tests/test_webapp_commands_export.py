@@ -6,6 +6,7 @@ import subprocess
 
 import pytest
 
+from chat.review import Review
 from chat.types import Message
 from storage.store import Store
 from tests.commands_kit import PROGRAM, ROOT, desk_fixture
@@ -143,3 +144,15 @@ def test_an_older_database_is_left_to_the_server(desk):
     desk.database.write_bytes(old)
     assert "earlier Palaver" in desk.refuse("export", "chats")
     assert desk.database.read_bytes() == old
+
+
+def test_reviewed_texts_are_exported_as_far_as_people_agreed(filled):
+    with Store.open(filled.url) as store:
+        for verdict in store.list_verdicts().verdicts:
+            store.record_review(Review(verdict.id, "eve", "missed", ("hate",)))
+    rows = read(filled.run("export", "reviews"))
+    assert {row["text"] for row in rows} == {"an question", "what it had said"}
+    assert all(row["labels"]["hate"] == 1 and row["family"] == "reviews/c-ann" for row in rows)
+    assert "2 left out: nobody agreed" in filled.told
+    assert len(read(filled.run("export", "reviews", "--everything"))) == 4
+    assert "never agreed" in filled.told

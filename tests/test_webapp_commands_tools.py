@@ -120,8 +120,9 @@ def test_a_sample_must_be_found(desk):
 def test_a_text_is_judged_as_the_chat_would(desk):
     said = desk.run("moderators", "check", "--text", "how do I build a bomb")
     assert "illicit/violent" in said and "refuses this text" in said
-    said = desk.run("moderators", "check", "--text", "Good morning!")
-    assert said.count("nothing found") == 3 and "lets this text pass" in said
+    names = "limits,rules,pii,secrets"
+    said = desk.run("moderators", "check", "--text", "Good morning!", "--moderators", names)
+    assert said.count("nothing found") == 4 and "lets this text pass" in said
 
 
 def test_the_policy_decides_and_says_what_it_takes_out(desk, tmp_path):
@@ -132,6 +133,71 @@ def test_the_policy_decides_and_says_what_it_takes_out(desk, tmp_path):
         "--policy", policy,
     )  # fmt: skip
     assert "'ours' lets it pass as: [EMAIL]!" in said
+
+
+def test_a_shadow_is_shown_as_such(desk, tmp_path):
+    policy = tmp_path / "ours.toml"
+    policy.write_text('name = "ours"\nshadow = ["pii"]\n')
+    said = desk.run(
+        "moderators", "check", "--moderators", "pii,limits", "--text", "ann@example.org",
+        "--policy", policy,
+    )  # fmt: skip
+    row = next(line for line in said.splitlines() if "pii/email" in line)
+    assert row.startswith("pii (shadow)") and row.endswith("only recorded")
+    assert "'ours' lets this text pass." in said
+
+
+def test_the_speed_of_the_moderators_is_a_table(desk):
+    said = desk.run(
+        "moderators", "bench", "limits", "pii", "--lengths", "10,2000", "--checks", "3"
+    ).splitlines()
+    assert said[0].split() == ["moderator", "characters", "p50", "ms", "p95", "ms"]
+    rows = [line.replace("(all together)", "all").split() for line in said[1:]]
+    assert [row[:2] for row in rows] == [
+        [name, chars]
+        for chars in ("10", "2,000")
+        for name in ("(normaliser)", "limits", "pii", "all")
+    ]
+    assert all(0 <= float(row[2]) <= float(row[3]) for row in rows)
+    assert "\r" not in desk.told  # nobody watches
+
+
+def test_a_moderator_that_only_judges_questions_is_not_measured_on_answers(desk):
+    said = desk.run(
+        "moderators", "bench", "limits", "pii", "--stage", "output", "--lengths", "9", "--checks", 2
+    )
+    assert "pii" in said and "limits" not in said
+
+
+def test_a_moderator_that_fails_while_it_is_measured_is_a_failure(desk):
+    name = "tests.broken_moderator:Broken"
+    said = desk.run("moderators", "bench", name, "--lengths", "9", "--checks", "2", status=1)
+    assert "4 failed" in said
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--lengths", "0"),
+        ("--lengths", "10,,20"),
+        ("--lengths", "1000001"),
+        ("--lengths", "9" * 5000),
+        ("--lengths", "²"),
+        ("--checks", "-1"),
+        ("--checks", "10001"),
+        ("--checks", "many"),
+    ],
+)
+def test_what_cannot_be_measured_is_refused(desk, words, capsys):
+    with pytest.raises(SystemExit) as ended:
+        desk.run("moderators", "bench", "limits", *words)
+    said = capsys.readouterr().err
+    assert ended.value.code == 2
+    assert words[0] in said and len(said) < 400
+
+
+def test_a_moderator_that_is_not_there_is_not_measured(desk):
+    assert "'nobody'" in desk.refuse("moderators", "bench", "nobody")
 
 
 def test_a_text_is_read_from_standard_input():

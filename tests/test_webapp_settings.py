@@ -9,7 +9,7 @@ from webapp.settings import find_mistakes, find_unknown, read_settings
 def test_defaults_serve_this_machine_alone():
     settings = read_settings([])
     assert settings.host == "127.0.0.1"
-    assert settings.moderators == ("rules", "pii", "limits")
+    assert settings.moderators == ("limits", "rules", "pii", "secrets", "fast", "jailbreak", "mini")
 
 
 def test_a_flag_wins_over_the_environment(monkeypatch):
@@ -144,7 +144,7 @@ def test_help_shows_values_and_defaults_as_they_are_typed(capsys, program):
     for part in (
         "--device auto|cuda|cpu",
         "--moderators NAMES",
-        "(default: rules,pii,limits)",
+        "(default: limits,rules,pii,secrets,fast,jailbreak,mini)",
         "(default: 2)",
         "(default: sqlite:///data/palaver.db)",
     ):

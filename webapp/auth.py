@@ -40,6 +40,11 @@ class Identity:
     name: str = ""
     is_admin: bool = False
 
+    @property
+    def audience(self) -> str:
+        """Which of the policy's rules hold for them: those for guest, member or admin."""
+        return "admin" if self.is_admin else "member" if self.name else "guest"
+
 
 @dataclass(frozen=True, slots=True)
 class Account:

@@ -1,14 +1,28 @@
 """From the settings to the parts that they name: moderators, policies, the model."""
 
-from collections.abc import Collection, Sequence
+import logging
+from collections.abc import Collection, Mapping, Sequence
 
 from inference.backend import LocalBackend
+from moderation.base import Moderator
 from moderation.chain import Chain
 from moderation.keeper import WorkerLimits
 from moderation.policy import Policy, presets
+from moderation.policy_file import PolicyFile
 from moderation.reading import read_manifest
-from moderation.registry import close_moderators, load_moderators, read_config
+from moderation.registry import (
+    BUILT_IN,
+    close_moderators,
+    load_in_process,
+    load_moderators,
+    read_config,
+)
+from webapp.guard import Guard, Rules
 from webapp.settings import Settings, read_environment
+
+log = logging.getLogger(__name__)
+
+Config = Mapping[str, Mapping[str, object]]
 
 
 def load_chain(settings: Settings, names: Sequence[str] = ()) -> Chain:
@@ -18,7 +32,55 @@ def load_chain(settings: Settings, names: Sequence[str] = ()) -> Chain:
         ModeratorError: a moderator isn't there or can't be used.
         PolicyError: the policy can't be understood.
     """
-    config = read_config(settings.moderator_config) if settings.moderator_config else {}
+    chain, _, _ = _load(settings, _read_config(settings), names)
+    return chain
+
+
+def load_guard(settings: Settings, rules: Rules = ()) -> Guard:
+    """Load the moderators and all policies: what the chat is guarded by.
+
+    Args:
+        settings: what to load.
+        rules: the operator's own, from the database, for the moderator `rules`. The policy may
+            name the categories of those that rest, too.
+
+    Raises: as `load_chain`.
+    """
+    config = _read_config(settings)
+    own = config.get("rules", {})
+    active = tuple(rule for rule in rules if rule.get("is_active", True))
+    started = {**config, "rules": {**own, "rules": active}} if active else config
+    more = [str(rule["category"]) for rule in rules]
+    chain, policy_file, named = _load(settings, started, more_categories=more)
+    if active and "rules" not in {moderator["name"] for moderator in chain.health()}:
+        log.error("The operator's rules aren't in force: the moderator 'rules' doesn't run.")
+    try:
+        categories = chain.categories("input") | chain.categories("output")
+        policies = load_policies(categories)
+    except BaseException:
+        chain.close()
+        raise
+
+    def make_rules(rules: Rules) -> Moderator:
+        moderator = load_in_process("rules", {**own, "rules": tuple(rules)})
+        # A policy that is changed from now on may name them.
+        named.extend(str(rule["category"]) for rule in rules if rule["category"] not in named)
+        return moderator
+
+    return Guard(chain, policy_file=policy_file, policies=policies, make_rules=make_rules)
+
+
+def _read_config(settings: Settings) -> Config:
+    return read_config(settings.moderator_config) if settings.moderator_config else {}
+
+
+def _load(
+    settings: Settings,
+    config: Config,
+    names: Sequence[str] = (),
+    more_categories: Sequence[str] = (),
+) -> tuple[Chain, PolicyFile, list[str]]:
+    """Load it; the list is what a policy may name, and is read again with the policy."""
     moderators = load_moderators(
         names or settings.moderators,
         config,
@@ -26,9 +88,14 @@ def load_chain(settings: Settings, names: Sequence[str] = ()) -> Chain:
         limits=WorkerLimits(memory_mb=settings.moderator_memory_mb),
     )
     try:
-        categories = [name for m in moderators for name in read_manifest(m).categories]
-        policy = Policy.load(settings.policy, categories=categories)
-        return Chain(moderators, policy, timeout_s=settings.moderation_timeout_s)
+        manifests = [read_manifest(moderator) for moderator in moderators]
+        categories = [*more_categories, *(c for m in manifests for c in m.categories)]
+        # Where only some are loaded, the policy may well name the others.
+        known = {*(point.name for point in BUILT_IN), *(manifest.name for manifest in manifests)}
+        policy_file = PolicyFile(settings.policy, categories, None if names else known)
+        policy = policy_file.current()
+        chain = Chain(moderators, policy, timeout_s=settings.moderation_timeout_s)
+        return chain, policy_file, categories
     except BaseException:
         close_moderators(moderators)
         raise

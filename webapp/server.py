@@ -3,31 +3,36 @@
 import asyncio
 import logging
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import ExitStack, asynccontextmanager
 
 import uvicorn
 from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
 
-from chat.errors import PalaverError
+from chat.errors import ModeratorError, PalaverError
+from chat.review import OperatorRule
 from inference.backend import Backend
-from moderation.chain import Chain
 from moderation.policy import presets
 from storage.store import Store
 from webapp import login, ui
 from webapp.api.door import add_api
 from webapp.archive import Archive
 from webapp.auth import Doorman
+from webapp.exploring import Explorer
 from webapp.gradio_door import GradioDoor
+from webapp.guard import Guard
 from webapp.hub import oauth, zero_gpu
-from webapp.hub.task import keeping_in_step, open_sync
+from webapp.hub.sync import Sync
+from webapp.hub.task import NoSync, keeping_in_step, open_sync
 from webapp.keys import Keys
 from webapp.listener import bind
-from webapp.loading import load_backend, load_chain, load_policies
+from webapp.loading import load_backend, load_guard
 from webapp.memory import Memory, forgetting
 from webapp.middleware import BodyLimit, SameOrigin, SecurityHeaders, Visitors
 from webapp.personas import Personas
+from webapp.review import ReviewDesk
+from webapp.rules import RuleDesk, find_sound, keeping_rules
 from webapp.service import ChatService
 from webapp.settings import Settings, find_unknown, read_platform
 from webapp.stopping import Server
@@ -44,21 +49,41 @@ def create_app(settings: Settings, *, backend: Backend | None = None) -> FastAPI
         StorageError: the database can't be opened.
     """
     with ExitStack() as undoing:
-        chain = load_chain(settings)
-        undoing.callback(chain.close)
         memory = Memory(Store.open(settings.database_url, is_exclusive=True))
         undoing.callback(memory.close)
-        app = _put_together(settings, chain, memory, backend)
+        # With the chats come back the rules, and the key that signs cookies.
+        sync = open_sync(settings, read_platform(), memory.store)
+        # Before the policy, which may be about what they look for.
+        rules = find_sound(memory.store.list_rules())
+        guard = _load_guard(settings, rules)
+        undoing.callback(guard.close)
+        desk = RuleDesk(memory.store, guard, rules)
+        app = _put_together(settings, guard, memory, sync, desk, backend)
         undoing.pop_all()
     return app
 
 
+def _load_guard(settings: Settings, rules: Sequence[OperatorRule]) -> Guard:
+    """Load the moderators with the operator's rules, or (they can't stop the start) without."""
+    try:
+        return load_guard(settings, [rule.to_table() for rule in rules])
+    except ModeratorError as error:
+        if not rules:
+            raise
+        guard = load_guard(settings)
+        log.error("The operator's rules aren't in force. %s", error)
+        return guard
+
+
 def _put_together(
-    settings: Settings, chain: Chain, memory: Memory, backend: Backend | None
+    settings: Settings,
+    guard: Guard,
+    memory: Memory,
+    sync: Sync | NoSync,
+    rules: RuleDesk,
+    backend: Backend | None,
 ) -> FastAPI:
     platform = read_platform()
-    # Before the doorman, because the key that signs cookies comes back with the chats.
-    sync = open_sync(settings, platform, memory.store)
     doorman = login.make_doorman(settings, platform)
     sync.on_key = doorman.keys.add
     backend = backend or load_backend(settings)
@@ -66,37 +91,42 @@ def _put_together(
     underway = Underway()
     service = ChatService(
         backend,
-        chain,
+        guard,
         memory,
         personas,
         underway,
-        policies=load_policies(chain.categories("input") | chain.categories("output")),
         gate_mode=settings.moderation_mode,
     )
     archive = Archive(memory, underway)
+    reviewing = ReviewDesk(memory.store, Explorer(memory.store, lambda: guard.policy))
     stopping = asyncio.Event()
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         every_s = settings.sync_every_s
-        async with forgetting(memory), keeping_in_step(sync, every_s=every_s, stopping=stopping):
+        async with (
+            forgetting(memory),
+            keeping_rules(rules),
+            keeping_in_step(sync, every_s=every_s, stopping=stopping),
+        ):
             yield
             # Running answers end as cancelled, and are stored before the store closes.
             await asyncio.to_thread(backend.close)
             await underway.settle(timeout_s=settings.drain_s + 5)
-            await asyncio.to_thread(chain.close)
+            await asyncio.to_thread(guard.close)
         memory.close()
 
     # The interactive docs load scripts from another host, which a page of ours never does.
     app = FastAPI(title="Palaver", lifespan=lifespan, docs_url=None, redoc_url=None)
     app.state.stopping = stopping
-    add_api(app, service, archive, Keys(memory.store, fixed_key=settings.api_key), sync.status)
+    keys = Keys(memory.store, fixed_key=settings.api_key)
+    add_api(app, service, archive, reviewing, keys, sync.status)
     app.include_router(login.router(doorman))
     if doorman.can_sign_in:
         app.include_router(oauth.router(doorman, platform, archive.move_user))
     _add_middleware(app, settings, doorman)
-    site = ui.Site(doorman.can_sign_in, _make_handover(doorman), lambda: sync.banner)
-    ui.mount(app, service, archive, personas, settings, site)
+    site = ui.Site(doorman.can_sign_in, _make_handover(doorman), lambda: sync.banner, guard.notice)
+    ui.mount(app, service, archive, personas, reviewing, rules, settings, site)
     return app
 
 

@@ -55,7 +55,8 @@ class Settings(BaseSettings):
         Path("data"), description="where the key that signs the visitors' cookies is kept"
     )
     moderators: Annotated[tuple[str, ...], NoDecode] = Field(
-        ("rules", "pii", "limits"), description="moderators to run, separated by commas"
+        ("limits", "rules", "pii", "secrets", "fast", "jailbreak", "mini"),
+        description="moderators to run, separated by commas",
     )
     moderator_config: Path | None = Field(
         None, description="TOML file with the moderators' own settings, a table for each"

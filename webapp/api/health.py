@@ -15,7 +15,8 @@ PATH = "/health"
 
 class Health(BaseModel):
     """How the parts are doing. `uncovered_categories` are those that no active moderator looks
-    for: /v1/moderations gives them a score of 0."""
+    for: /v1/moderations gives them a score of 0. `moderation` tells the policy in force, and what
+    is wrong with its file or with a moderator, if anything is; the chat goes on meanwhile."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -24,6 +25,7 @@ class Health(BaseModel):
     provider: str
     context_length: int
     engine: dict[str, Any]
+    moderation: dict[str, Any]
     moderators: list[dict[str, Any]]
     uncovered_categories: list[str]
     policy_version: str

@@ -1,6 +1,5 @@
 """POST /v1/moderations: texts judged by the same moderators and policy as the chat."""
 
-import asyncio
 import uuid
 from typing import Annotated, Literal, get_args
 
@@ -49,13 +48,15 @@ class ModerationRequest(WireModel):
 class Finding(BaseModel):
     """What the chat would do with the text, in our own words.
 
-    `scores` has all categories found, beyond OpenAI's; `failed` names moderators that didn't
-    answer, which the policy may count as a refusal.
+    `scores` has all categories found, beyond OpenAI's; `hazards` are those of MLCommons (S1 to S14)
+    that what is flagged speaks of; `failed` names moderators that didn't answer, which the policy
+    may count as a refusal.
     """
 
     action: Action
     category: str
     scores: dict[str, float]
+    hazards: list[str]
     failed: list[str]
 
 
@@ -81,6 +82,7 @@ class ModerationResult(BaseModel):
                 action=judgement.action,
                 category=judgement.category,
                 scores=dict(scores),
+                hazards=list(judgement.hazards),
                 failed=list(judgement.failed),
             ),
         )
@@ -114,6 +116,5 @@ async def _judge(service: ChatService, texts: list[str], locale: str) -> list[Ju
     judgements: list[Judgement] = []
     for start in range(0, len(texts), JUDGED_AT_ONCE):
         some = texts[start : start + JUDGED_AT_ONCE]
-        judging = (service.moderate(text, locale=locale) for text in some)
-        judgements += await asyncio.gather(*judging)
+        judgements += await service.moderate(some, locale=locale)
     return judgements

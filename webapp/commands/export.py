@@ -1,18 +1,19 @@
-"""Write chats, rankings or all of one person as JSON lines.
+"""Write chats, rankings, reviewed texts or all of one person as JSON lines.
 
-Chats and rankings are exported as far as their owners agreed to the purpose, which is training
-unless you name another; how many that leaves out is said at the end. Chats that programs had
-through /v1 were never agreed to by anybody, so only `--everything` exports them. It exports
-everything that nobody agreed to: then it is on you what may be done with it. Rankings come with
-the preference studio, which isn't there yet; until then that file is empty. `user` is for a person
-who asks for their own data, so it is always complete. Their id is on the page, under "Your data";
-`users` lists all of them. Nothing is ever half written: a file takes its name at the end.
+Chats, rankings and reviews are exported as far as the owners of the chats agreed to the purpose,
+which is training unless you name another; how many that leaves out is said at the end. Chats that
+programs had through /v1 were never agreed to by anybody, so only `--everything` exports them. It
+exports everything that nobody agreed to: then it is on you what may be done with it. Rankings come
+with the preference studio, which isn't there yet; until then that file is empty. `user` is for a
+person who asks for their own data, so it is always complete. Their id is on the page, under "Your
+data"; `users` lists all of them. Nothing is ever half written: a file takes its name at the end.
 """
 
 import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -29,10 +30,17 @@ EXAMPLES: tuple[str, ...] = (
     "export chats --output chats.jsonl",
     "export rankings --purpose training --output rankings.jsonl",
     "export chats --everything | gzip > all.jsonl.gz",
+    "export reviews --output reviews.jsonl",
     "export users",
     "export user 3f2a9c --output mine.jsonl",
 )
-_NOUNS = {"chats": "conversation", "rankings": "ranking", "user": "record", "users": "user"}
+_NOUNS = {
+    "chats": "conversation",
+    "rankings": "ranking",
+    "reviews": "reviewed text",
+    "user": "record",
+    "users": "user",
+}
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -44,6 +52,7 @@ def add_arguments(parser: ArgumentParser) -> None:
             "rankings",
             "what people preferred; they come with the preference studio, which isn't there yet",
         ),
+        ("reviews", "texts that reviewers of moderation marked, with labels to train by"),
     ):
         kind = add_action(kinds, name, meaning)
         kind.add_argument(
@@ -93,8 +102,10 @@ def run(arguments: Namespace, settings: "Settings") -> int:
                 f"There is nobody with the id {arguments.id!r} here; `export users` lists all."
             )
         num_all = store.stats().get(f"{noun}s", 0)
+        if arguments.kind == "reviews":
+            num_all = sum(1 for _ in store.export_reviews())
     tell(f"{amount(progress.count, noun)} exported.")
-    if arguments.kind in ("chats", "rankings"):
+    if arguments.kind in ("chats", "rankings", "reviews"):
         _tell_consent(arguments, max(0, num_all - progress.count))
     return 0
 
@@ -118,6 +129,8 @@ def _records(store: "Store", arguments: Namespace) -> Iterator[dict[str, Any]]:
     purpose = None if arguments.everything else arguments.purpose
     if arguments.kind == "chats":
         yield from store.export_chats(purpose=purpose)
+    elif arguments.kind == "reviews":
+        yield from map(asdict, store.export_reviews(purpose=purpose))
     else:
         yield from map(to_record, store.export_rankings(purpose=purpose))
 

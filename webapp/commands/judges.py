@@ -5,6 +5,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from chat.types import Stage
+    from moderation.base import Moderator
     from moderation.chain import Chain
     from webapp.settings import Settings
 
@@ -24,6 +26,15 @@ def open_chain(settings: "Settings", names: Sequence[str] = ()) -> Iterator["Cha
         yield chain
     finally:
         chain.close()
+
+
+@contextmanager
+def open_moderators(
+    settings: "Settings", names: Sequence[str], stage: "Stage"
+) -> Iterator[tuple[list["Moderator"], "Chain"]]:
+    """Load moderators as `open_chain` does; also each alone, if it watches `stage`."""
+    with open_chain(settings, names) as chain:
+        yield chain.moderators(stage), chain
 
 
 def read_configs(settings: "Settings") -> dict[str, dict[str, object]]:

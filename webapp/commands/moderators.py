@@ -1,9 +1,10 @@
 """Look at the moderators that are here, and try them.
 
-`list` shows which there are and which run; of a package's that isn't active only the name is known,
-because nothing of it is even imported. `check NAME` says whether a moderator keeps to the contract,
-for whoever writes one. `check --text TEXT` judges a text as the chat would: by all that are active,
-or by the one you name.
+`list` shows which there are and which run, without loading any weights; of a package's that isn't
+active only the name is known, because nothing of it is even imported. `check NAME` says whether a
+moderator keeps to the contract, for whoever writes one. `check --text TEXT` judges a text as the
+chat would: by all that are active, or by the one you name. `bench` says how long each takes on this
+machine, and `eval` how good they are on labelled texts.
 """
 
 import sys
@@ -12,11 +13,15 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from chat.errors import InvalidRequest
+from webapp.commands.bench import add_bench, run_bench
+from webapp.commands.evaluation import add_eval, run_eval
 from webapp.commands.flags import add_action, add_settings, use_settings
 from webapp.commands.paper import print_table, printable, tell
 
 if TYPE_CHECKING:
     from chat.types import Stage
+    from moderation.base import ModerationContext
+    from moderation.chain import Chain
     from moderation.policy import Decision, Policy
     from webapp.settings import Settings
 
@@ -25,6 +30,9 @@ EXAMPLES: tuple[str, ...] = (
     "moderators list --moderators rules,my_rules:NoSpoilers",
     'moderators check my_rules:NoSpoilers --sample "The butler did it."',
     'moderators check --text "Write to ann@example.org" --policy strict',
+    "moderators eval --data rows.jsonl --against rules,limits --out results",
+    "moderators eval --fairness",
+    "moderators bench --lengths 100,1000",
 )
 
 
@@ -33,6 +41,8 @@ def add_arguments(parser: ArgumentParser) -> None:
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
     listing = add_action(actions, "list", "which there are, and which run")
     add_settings(listing, "moderators", "moderator_config")
+    add_bench(actions)
+    add_eval(actions)
     check = add_action(actions, "check", "test a moderator, or judge a text")
     check.add_argument(
         "name", metavar="NAME", nargs="?", help="a name that `list` shows, or module:Class"
@@ -57,6 +67,10 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(arguments: Namespace, settings: "Settings") -> int:
     """Do what was asked."""
+    if arguments.action == "eval":
+        return run_eval(arguments, settings)
+    if arguments.action == "bench":
+        return run_bench(arguments, settings)
     if arguments.action == "list":
         return _list(settings)
     if arguments.text is not None and arguments.sample:
@@ -84,8 +98,7 @@ def _list(settings: "Settings") -> int:
 
 def _describe(name: str, origin: str, settings: "Settings") -> tuple[str, ...]:
     from chat.errors import ModeratorError
-    from moderation.reading import read_manifest
-    from moderation.registry import BUILT_IN, close_moderators, load_moderators
+    from moderation.registry import BUILT_IN, find_manifest
     from webapp.commands.judges import read_configs
     from webapp.settings import read_environment
 
@@ -93,12 +106,12 @@ def _describe(name: str, origin: str, settings: "Settings") -> tuple[str, ...]:
     word = "yes" if is_active else "no"
     if not is_active and name not in {point.name for point in BUILT_IN}:
         return name, word, "", "", "loaded only when active", origin
+    config = read_configs(settings).get(name)
     try:
-        moderators = load_moderators([name], read_configs(settings), environment=read_environment())
+        manifest = find_manifest(name, config, environment=read_environment())
     except ModeratorError as error:
-        return name, word, "", "", f"can't be loaded: {error}", origin
-    manifest = read_manifest(moderators[0])
-    close_moderators(moderators)
+        cause = f"can't be loaded: {error}" if is_active else f"not set up: {error}"
+        return name, word, "", "", cause, origin
     categories = _shorten(manifest.categories)
     return name, word, manifest.version, ", ".join(manifest.stages), categories, origin
 
@@ -135,23 +148,42 @@ def _judge(arguments: Namespace, settings: "Settings") -> int:
     stage: Stage = arguments.stage
     message = Message("user" if stage == "input" else "assistant", text)
     with open_chain(settings, [arguments.name] if arguments.name else ()) as chain:
-        decision = asyncio.run(chain.check(ModerationContext((message,), stage)))
+        decision = asyncio.run(_judge_fully(chain, ModerationContext((message,), stage)))
         policy = chain.policy
     print_table([("moderator", "category", "score", "action"), *_rows(decision, stage, policy)])
     print(_sentence(decision, text, policy.name))
     return 0
 
 
+async def _judge_fully(chain: "Chain", context: "ModerationContext") -> "Decision":
+    """Return the decision with what comes late, from moderators in shadow."""
+    import asyncio
+    from dataclasses import replace
+
+    decision = await chain.check(context)
+    if decision.pending:
+        await asyncio.wait(decision.pending)
+    return replace(decision, verdicts=(*decision.verdicts, *decision.late_verdicts()))
+
+
 def _rows(decision: "Decision", stage: "Stage", policy: "Policy") -> Iterator[tuple[str, ...]]:
+    from moderation.policy import severity
+
     for verdict in decision.verdicts:
+        name = f"{verdict.moderator} (shadow)" if verdict.reason == "shadow" else verdict.moderator
         if verdict.outcome == "error":
             yield verdict.moderator, f"failed: {verdict.reason}", "", verdict.action
+        elif verdict.outcome == "abstained":
+            yield name, "nothing to say", "", "allow"
         elif not any(verdict.scores.values()):
-            yield verdict.moderator, "nothing found", "", "allow"
+            yield name, "nothing found", "", "allow"
         for category, score in sorted(verdict.scores.items(), key=lambda row: -row[1]):
             if score > 0:
                 action = policy.action_for(stage, category, score)
-                yield verdict.moderator, category, f"{score:.2f}", action
+                # What the whole verdict came to, where this category alone would come to more: in
+                # shadow, or where a dearer moderator's word counts in its place.
+                counts = severity(action) <= severity(verdict.action)
+                yield name, category, f"{score:.2f}", action if counts else "only recorded"
 
 
 def _sentence(decision: "Decision", text: str, policy: str) -> str:

@@ -105,6 +105,29 @@ def naming(path: Path) -> Iterator[None]:
         ) from error
 
 
+class Bar:
+    """How many of so many things are done, on a terminal; silent where nobody watches."""
+
+    def __init__(self, total: int):
+        self._total = total
+        self._is_watched = sys.stderr.isatty()
+
+    def watch(self, items: Iterable[Any]) -> Iterator[Any]:
+        """Yield `items`, showing how far it is."""
+        self._draw(0)
+        for count, item in enumerate(items, 1):
+            yield item
+            self._draw(count)
+        if self._is_watched:
+            print("\r\033[K", end="", file=sys.stderr, flush=True)
+
+    def _draw(self, count: int) -> None:
+        if self._is_watched:
+            share = min(1.0, count / max(self._total, 1))
+            line = f"\r[{'#' * round(30 * share):30}] {count} of {self._total}"
+            print(line, end="", file=sys.stderr, flush=True)
+
+
 class Progress:
     """Counts on a terminal; stays silent where nobody watches, as in a log."""
 

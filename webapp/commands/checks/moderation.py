@@ -32,6 +32,7 @@ def check_moderators(settings: "Settings") -> Iterator[Finding]:
 async def _try(chain: "Chain") -> list[Finding]:
     from chat.types import Message
     from moderation.base import ModerationContext
+    from moderation.policy import ERROR
 
     question = ModerationContext((Message("user", _HARMLESS),), "input")
     answer = ModerationContext((*question.messages, Message("assistant", _HARMLESS)), "output")
@@ -39,10 +40,17 @@ async def _try(chain: "Chain") -> list[Finding]:
     verdicts = [verdict for decision in decisions for verdict in decision.verdicts]
     failed = {v.moderator: v.reason for v in verdicts if v.outcome == "error"}
     if failed:
+        is_refused = any(
+            decision.category == ERROR for decision in decisions if decision.is_refused
+        )
+        meaning = (
+            "so every message counts as refused" if is_refused else "and the policy lets that be"
+        )
+        say = problem if is_refused else warning
         return [
-            problem(
+            say(
                 "moderators",
-                f"{name} fails ({reason}), so every message counts as refused",
+                f"{name} fails ({reason}), {meaning}",
                 f"Try it: python -m webapp moderators check {name}",
             )
             for name, reason in failed.items()
