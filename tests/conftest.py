@@ -1,6 +1,7 @@
 """What every test may lean on."""
 
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +16,9 @@ from chat.tokenizer import Tokenizer
 if TYPE_CHECKING:
     from tests.hub_stand_in import Hub
 
+# A shell that starts the tests in the background tells them to ignore Ctrl-C, and so would be told
+# each program that a test starts and interrupts.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 # The same examples each time, so that a red build means a change; `make prove` looks for new ones.
 settings.register_profile("steady", derandomize=True)
 settings.register_profile("explore", print_blob=True)
