@@ -57,6 +57,26 @@ HAZARDS: Mapping[str, tuple[str, tuple[str, ...]]] = MappingProxyType(
 )
 _PLACES = {name: place for place, name in enumerate(CATEGORIES)}
 
+# What the classifiers judge; the order is that of their outputs.
+TRAINED_CATEGORIES = (
+    "harassment",
+    "harassment/threatening",
+    "hate",
+    "hate/threatening",
+    "illicit",
+    "illicit/violent",
+    "self-harm",
+    "self-harm/intent",
+    "self-harm/instructions",
+    "sexual",
+    "sexual/minors",
+    "violence",
+    "violence/graphic",
+    "jailbreak",
+    "injection",
+    "bias",
+)
+
 
 def hazards_of(category: str) -> tuple[str, ...]:
     """Return the MLCommons hazards that a category speaks of, such as ("S7",) for pii/email."""

@@ -6,28 +6,10 @@ from pathlib import Path
 
 from moderation.artifact import FOLDER, Artifact
 from moderation.base import Manifest
+from moderation.categories import TRAINED_CATEGORIES
 from moderation.classifying import ClassifyingModerator, Scores
 from moderation.composition import Composer
 from moderation.linear import KIND, LinearModel
-
-TRAINED = (
-    "harassment",
-    "harassment/threatening",
-    "hate",
-    "hate/threatening",
-    "illicit",
-    "illicit/violent",
-    "self-harm",
-    "self-harm/intent",
-    "self-harm/instructions",
-    "sexual",
-    "sexual/minors",
-    "violence",
-    "violence/graphic",
-    "jailbreak",
-    "injection",
-    "bias",
-)
 
 
 class FastModerator(ClassifyingModerator):
@@ -37,7 +19,7 @@ class FastModerator(ClassifyingModerator):
     manifest = Manifest(
         "fast",
         "1",
-        categories=TRAINED,
+        categories=TRAINED_CATEGORIES,
         languages=("en",),
         description="A quick look by a small linear classifier.",
     )

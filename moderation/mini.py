@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 from moderation import linear
 from moderation.artifact import FOLDER, Artifact, broken, describe
 from moderation.base import Manifest
+from moderation.categories import TRAINED_CATEGORIES
 from moderation.classifier import KIND, EncoderModel
 from moderation.classifying import ClassifyingModerator, Scores
 from moderation.composition import Composer
-from moderation.fast import TRAINED
 from moderation.linear import LinearModel
 from moderation.windows import cut_windows
 
@@ -36,7 +36,7 @@ class MiniModerator(ClassifyingModerator):
     manifest = Manifest(
         "mini",
         "1",
-        categories=TRAINED,
+        categories=TRAINED_CATEGORIES,
         languages=("en",),
         description="A small encoder, asked where a quick look isn't enough.",
     )

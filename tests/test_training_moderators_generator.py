@@ -8,12 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from moderation.categories import TRAINED_CATEGORIES
 from training.moderators.generator import generate
 from training.moderators.generator.groups import read_identities
 from training.moderators.generator.inflection import add_ing
 from training.moderators.generator.labelling import label
 from training.moderators.generator.phrases import read_blocks, read_families, read_topics
-from training.moderators.rows import TRAINED_CATEGORIES, Row, row_from_json, row_to_json
+from training.moderators.rows import Row, row_from_json, row_to_json
 
 LEXICONS = Path(__file__).parent.parent / "moderation" / "lexicons"
 

@@ -13,6 +13,7 @@ pytest.importorskip("sklearn")
 
 from scipy.sparse import csr_matrix
 
+from moderation.categories import TRAINED_CATEGORIES
 from tests.tiny_encoder import write_data
 from training.moderators import linear
 from training.moderators.blending import fit_blend
@@ -20,7 +21,7 @@ from training.moderators.calibrating import fit_calibration
 from training.moderators.corpus import make_corpus, read_corpus
 from training.moderators.figures import average, measure, measure_harmless
 from training.moderators.fitting import fit_logistic
-from training.moderators.rows import TRAINED_CATEGORIES, Row
+from training.moderators.rows import Row
 from training.moderators.weighing import weigh_labels, weigh_texts
 
 pytestmark = pytest.mark.torch

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chat.errors import SetupError
+from moderation.categories import TRAINED_CATEGORIES
 from tests.moderation_packs import put_chats, put_labelled_packs, put_lines
 from training.moderators import prepare as stage
 from training.moderators.ngrams import text_key, word_runs
@@ -20,7 +21,7 @@ from training.moderators.prepare import (
     separate_splits,
     split_evenly,
 )
-from training.moderators.rows import SPLITS, TRAINED_CATEGORIES, Row, read_rows
+from training.moderators.rows import SPLITS, Row, read_rows
 from training.moderators.sources.catalog import SOURCES
 
 WORDS = st.lists(st.sampled_from(["oak", "elm", "ash", "fir", "yew"]), min_size=1, max_size=12)

@@ -6,9 +6,10 @@ from hypothesis import strategies as st
 
 from chat.errors import SetupError
 from chat.types import Message
+from moderation.categories import TRAINED_CATEGORIES
 from tests.moderation_packs import put, put_labelled_packs, put_lines, put_table, put_tree
 from training.moderators.ngrams import text_key, word_runs
-from training.moderators.rows import TRAINED_CATEGORIES, Row, read_rows, write_rows
+from training.moderators.rows import Row, read_rows, write_rows
 from training.moderators.sources.attacks import (
     group_by_runs,
     read_bipia,

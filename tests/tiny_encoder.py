@@ -6,7 +6,8 @@ from pathlib import Path
 import torch
 from safetensors.torch import save_file
 
-from training.moderators.rows import TRAINED_CATEGORIES, Row, write_rows
+from moderation.categories import TRAINED_CATEGORIES
+from training.moderators.rows import Row, write_rows
 
 _WORDS = "the a tea cup of is nice warm you zorblatt quuxible ##s ##blatt zor now please"
 WIDTH, INNER, POSITIONS = 32, 64, 64

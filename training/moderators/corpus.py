@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chat.errors import SetupError
+from moderation.categories import TRAINED_CATEGORIES
 from moderation.normalise import normalise
-from training.moderators.rows import TRAINED_CATEGORIES, Row, Split, read_rows
+from training.moderators.rows import Row, Split, read_rows
 from training.progress import track
 
 # What a row may carry that says: harmless, though it looks otherwise.

@@ -23,6 +23,7 @@ from chat.errors import ModelError
 from moderation import linear
 from moderation.artifact import Artifact
 from moderation.calibration import Calibration
+from moderation.categories import TRAINED_CATEGORIES
 from moderation.classifier import KIND, MODEL_FILE, TOKENIZER_FILE, EncoderModel
 from moderation.linear import LinearModel
 from moderation.mini import Blend, Judge
@@ -39,7 +40,6 @@ from training.moderators.figures import average, measure, measure_harmless
 from training.moderators.folder import write_artifact
 from training.moderators.graph import make_graph
 from training.moderators.network import Encoder
-from training.moderators.rows import TRAINED_CATEGORIES
 from training.moderators.vocabulary import shrink_tokenizer
 
 logger = logging.getLogger(__name__)

@@ -20,6 +20,7 @@ from sklearn.preprocessing import normalize
 
 from moderation.artifact import Artifact
 from moderation.calibration import Calibration
+from moderation.categories import TRAINED_CATEGORIES
 from moderation.features import FeatureSpec, extract
 from moderation.linear import (
     DESCRIBERS,
@@ -39,7 +40,6 @@ from training.moderators.corpus import Corpus, read_corpus
 from training.moderators.figures import average, measure, measure_harmless
 from training.moderators.fitting import fit_logistic
 from training.moderators.folder import write_artifact
-from training.moderators.rows import TRAINED_CATEGORIES
 from training.moderators.weighing import weigh_labels, weigh_texts
 from training.progress import ProgressReport, track
 

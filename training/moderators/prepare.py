@@ -17,10 +17,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any
 
+from moderation.categories import TRAINED_CATEGORIES
 from training.arguments import parse_args, run_stage
 from training.moderators.generator import generate
 from training.moderators.ngrams import stable_fraction, text_key, word_runs
-from training.moderators.rows import SPLITS, TRAINED_CATEGORIES, Row, Split, write_rows
+from training.moderators.rows import SPLITS, Row, Split, write_rows
 from training.moderators.sources.catalog import SOURCES
 from training.moderators.sources.lexicon import Lexicon, load_lexicon
 from training.moderators.sources.source import Source

@@ -21,26 +21,6 @@ from training.documents import read_lines, to_message
 Split: TypeAlias = Literal["train", "calibration", "test"]
 SPLITS: tuple[Split, ...] = get_args(Split)
 
-# What the classifiers judge; the order is that of their outputs.
-TRAINED_CATEGORIES = (
-    "harassment",
-    "harassment/threatening",
-    "hate",
-    "hate/threatening",
-    "illicit",
-    "illicit/violent",
-    "self-harm",
-    "self-harm/intent",
-    "self-harm/instructions",
-    "sexual",
-    "sexual/minors",
-    "violence",
-    "violence/graphic",
-    "jailbreak",
-    "injection",
-    "bias",
-)
-
 
 @dataclass(frozen=True, slots=True)
 class Row:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 
-from training.moderators.rows import TRAINED_CATEGORIES
+from moderation.categories import TRAINED_CATEGORIES
 
 # A text of the left category is one of the right category too.
 _PARENTS = {

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from training.moderators.rows import TRAINED_CATEGORIES
+from moderation.categories import TRAINED_CATEGORIES
 
 # A text of the first kind is always one of the second, too.
 _PARENTS = {
