@@ -17,7 +17,7 @@ from moderation.base import ModerationContext, Moderator
 from moderation.chain import Chain
 from moderation.loading import load
 from moderation.policy import Policy
-from moderation.remote import RemoteModerator
+from moderation.workers.remote import RemoteModerator
 
 _TARGET = ("moderation.pii", "PiiModerator")
 _ROUNDS = 300

@@ -12,8 +12,8 @@ from typing import Any, Protocol
 
 from chat.types import Message, Span, Stage, Verdict
 from moderation.lazy import Lazy
-from moderation.normalise import find_open, make_views, normalise, read_texts
-from moderation.view import View
+from moderation.text.normalise import find_open, make_views, normalise, read_texts
+from moderation.text.view import View
 
 # The reason of a check that failed because of the text, not of the moderator: anybody can write a
 # long one, so it must not make a moderator look broken, and then pass.

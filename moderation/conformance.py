@@ -16,12 +16,12 @@ from chat.errors import ModeratorError
 from chat.types import Verdict
 from moderation.base import Manifest, ModerationContext
 from moderation.chain import Chain
-from moderation.normalise import normalise
 from moderation.optional import try_batch, try_stream
 from moderation.policy import Policy, Rule
 from moderation.reading import read_manifest, read_verdict
 from moderation.registry import load_in_process
 from moderation.stream import OutputGate
+from moderation.text.normalise import normalise
 from moderation.trial import Hung, Problem, Trial, is_same, shorten, thread_of
 
 # What any moderator has to put up with, by what to call it.

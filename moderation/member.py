@@ -19,7 +19,7 @@ from moderation.base import (
 from moderation.breaker import Breaker
 from moderation.crew import Call, Crew, Outcome, Overdue
 from moderation.reading import read_batch, read_manifest, read_verdict, read_version
-from moderation.remote import RemoteModerator
+from moderation.workers.remote import RemoteModerator
 
 _log = logging.getLogger(__name__)
 # For calls that wait for the network: they take no processor.

@@ -12,15 +12,15 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from moderation import linear
-from moderation.artifact import FOLDER, Artifact, broken, describe
 from moderation.base import Manifest
 from moderation.categories import TRAINED_CATEGORIES
-from moderation.classifier import KIND, EncoderModel
-from moderation.classifying import ClassifyingModerator, Scores
-from moderation.composition import Composer
-from moderation.linear import LinearModel
-from moderation.windows import cut_windows
+from moderation.classifiers import linear
+from moderation.classifiers.artifact import FOLDER, Artifact, broken, describe
+from moderation.classifiers.composition import Composer
+from moderation.classifiers.encoder import KIND, EncoderModel
+from moderation.classifiers.linear import LinearModel
+from moderation.classifiers.moderator import ClassifyingModerator, Scores
+from moderation.classifiers.windows import cut_windows
 
 # The encoder reads a long text in windows, and of a very long one those that the linear
 # classifier finds worst, so that the time is bounded.

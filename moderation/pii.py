@@ -3,16 +3,15 @@
 import ipaddress
 import re
 from collections.abc import Collection, Iterator
-from dataclasses import replace
 
 from chat.errors import ModeratorError
 from chat.types import Verdict
-from moderation import check_digits as check
 from moderation.base import Manifest, ModerationContext
-from moderation.coins import is_base58, is_bech32, is_ethereum
-from moderation.national_ids import NATIONAL_IDS, said
-from moderation.phones import PHONES
-from moderation.shapes import Finder, Kind, choose, fold, verify
+from moderation.identifiers import check_digits as check
+from moderation.identifiers.coins import is_base58, is_bech32, is_ethereum
+from moderation.identifiers.national_ids import NATIONAL_IDS, said
+from moderation.identifiers.phones import PHONES
+from moderation.identifiers.shapes import Finder, Kind, choose, fold, report, verify
 
 _START = r"(?:^|[^A-Za-z0-9_])"
 _END = r"(?:$|[^A-Za-z0-9_])"
@@ -171,11 +170,7 @@ class PiiModerator:
     def check(self, context: ModerationContext) -> Verdict:
         """Find and locate what the last message gives away."""
         folded = fold(context.text)
-        verdict = self.manifest.verdict(context.stage, self._finder.find(folded))
-        if not context.is_partial:
-            return verdict
-        settled = folded.place(settle(folded.text), len(context.text))
-        return replace(verdict, settled=settled)
+        return report(self.manifest, context, folded, self._finder.find(folded), settle)
 
 
 def settle(text: str) -> int:

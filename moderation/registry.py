@@ -11,10 +11,10 @@ from pathlib import Path
 
 from chat.errors import ModeratorError
 from moderation.base import Manifest, Moderator
-from moderation.keeper import WorkerLimits
 from moderation.loading import describe, load, load_manifest
 from moderation.reading import read_manifest
-from moderation.remote import RemoteModerator, ask_manifest
+from moderation.workers.keeper import WorkerLimits
+from moderation.workers.remote import RemoteModerator, ask_manifest
 
 GROUP = "palaver.moderators"
 
@@ -51,7 +51,7 @@ def load_moderators(
         names: a built-in, a plugin of an installed package, or ``module:Class`` for a file.
         config: keyword arguments for each moderator's constructor, by its name in `names`.
         environment: variables for the worker processes, which get of it what is no secret: see
-            `moderation.process.ENVIRONMENT`. Without it they get none.
+            `moderation.workers.process.ENVIRONMENT`. Without it they get none.
         limits: what each worker process may take.
 
     Raises:

@@ -10,7 +10,7 @@ from typing import Any
 
 from chat.errors import ModeratorError
 from chat.types import Stage
-from moderation.patterns import (
+from moderation.text.patterns import (
     ESCAPE,
     BadPattern,
     compile_pattern,
@@ -18,7 +18,7 @@ from moderation.patterns import (
     fold_case,
     max_length,
 )
-from moderation.prefixes import Beginnings
+from moderation.text.prefixes import Beginnings
 
 # A match is made of whole words, except in writing that puts no spaces between them.
 _NO_LETTER = r"[^\pL\pN\pM_]|[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}]"

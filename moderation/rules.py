@@ -8,11 +8,11 @@ from pathlib import Path
 from chat.errors import ModeratorError
 from chat.types import Span, Stage, Verdict
 from moderation.base import Manifest, ModerationContext
-from moderation.lexicon import is_word
-from moderation.normalise import turn
-from moderation.patterns import Text
 from moderation.rule_reader import Rule, RuleFile, RuleReader, read_rows, version_of
-from moderation.view import View
+from moderation.text.lexicon import is_word
+from moderation.text.normalise import turn
+from moderation.text.patterns import Text
+from moderation.text.view import View
 
 _FOLDER = Path(__file__).parent / "rules"
 # How many excuses may begin inside of one another before the one that counts is overlooked.

@@ -6,12 +6,11 @@ import math
 import re
 from collections import Counter
 from collections.abc import Collection, Iterator
-from dataclasses import replace
 
 from chat.types import Span, Verdict
 from moderation.base import Manifest, ModerationContext
-from moderation.shapes import Finder, Folded, Kind, choose, fold
-from moderation.tokens import TOKENS
+from moderation.identifiers.shapes import Finder, Folded, Kind, choose, fold, report
+from moderation.identifiers.tokens import TOKENS
 
 _KEY_BLOCK = re.compile(r"-----BEGIN (?:[A-Z0-9]{2,9} ){0,3}PRIVATE KEY(?: BLOCK)?-----")
 _KEY_END = re.compile(r"-----END (?:[A-Z0-9]{2,9} ){0,3}PRIVATE KEY(?: BLOCK)?-----")
@@ -184,11 +183,7 @@ class SecretsModerator:
         spans = list(self._finder.find(folded))
         if self._finds_keys:
             spans += _find_private_keys(folded)
-        verdict = self.manifest.verdict(context.stage, spans)
-        if not context.is_partial:
-            return verdict
-        settled = folded.place(settle(folded.text), len(context.text))
-        return replace(verdict, settled=settled)
+        return report(self.manifest, context, folded, spans, settle)
 
 
 def settle(text: str) -> int:

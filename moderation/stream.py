@@ -9,8 +9,8 @@ from chat.types import Message, Span, Verdict
 from moderation.base import ModerationContext, keep_spans
 from moderation.chain import Chain
 from moderation.policy import Decision, placeholder, severity
-from moderation.prefixes import WORD_END
-from moderation.view import View
+from moderation.text.prefixes import WORD_END
+from moderation.text.view import View
 
 Mode = Literal["window", "buffer_all"]
 

@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Mapping
 from urllib.parse import quote
 
-from moderation.decode import TURNED
+from moderation.text.decode import TURNED
 
 LOOKALIKES = {
     "a": "аαᴀ𝐚ａ",

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chat.errors import ModeratorError
-from moderation.address import RefusedAddress, UnknownHost, check_url, is_public, resolve
+from moderation.guards.address import RefusedAddress, UnknownHost, check_url, is_public, resolve
 
 
 @pytest.mark.parametrize("address", ["93.184.216.34", "8.8.8.8", "2606:4700:4700::1111"])

@@ -1,8 +1,8 @@
 """Checks are begun in order, so many at a time, and asked again once when a worker is lost."""
 
 from chat.types import Message
-from moderation.agenda import Agenda, Check
 from moderation.base import Manifest, ModerationContext
+from moderation.workers.agenda import Agenda, Check
 
 MANIFEST = Manifest("m", "1")
 FINE = MANIFEST.verdict("input", scores={"hate": 0.0})

@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 from chat.errors import ModeratorError
 from chat.types import Message
 from moderation.base import ModerationContext
-from moderation.language import detect_language
 from moderation.limits import LimitsModerator
-from moderation.patterns import BadPattern, expand_sets, max_length
 from moderation.rules import RulesModerator
 from moderation.templates import answer_for
+from moderation.text.language import detect_language
+from moderation.text.patterns import BadPattern, expand_sets, max_length
 
 RULES = RulesModerator()
 

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chat.errors import ModeratorError
-from moderation.composition import STEPS, Composer, Step, compose
+from moderation.classifiers.composition import STEPS, Composer, Step, compose
 
 CATEGORIES = sorted({step.target for step in STEPS} | {p for step in STEPS for p in step.parts})
 LEXICONS = sorted({name for step in STEPS for name in step.lexicons})

@@ -35,9 +35,9 @@ from moderation.evaluation.report import (
 from moderation.evaluation.robustness import measure_robustness
 from moderation.evaluation.runner import judge, percentiles
 from moderation.evaluation.thresholds import acting_rule, is_refusing, relative_score
-from moderation.normalise import normalise
 from moderation.policy import Policy, Rule
 from moderation.registry import load_moderators
+from moderation.text.normalise import normalise
 
 
 class Fake:

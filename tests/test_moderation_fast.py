@@ -7,12 +7,12 @@ import pytest
 
 from chat.errors import ModeratorError
 from chat.types import Message
-from moderation.artifact import Artifact
 from moderation.base import ModerationContext
-from moderation.calibration import Calibration
+from moderation.classifiers.artifact import Artifact
+from moderation.classifiers.calibration import Calibration
+from moderation.classifiers.linear import KIND, LinearModel, Weights
 from moderation.conformance import TEXTS, check_moderator
 from moderation.fast import FastModerator
-from moderation.linear import KIND, LinearModel, Weights
 from moderation.registry import load_in_process
 from tests.tiny_classifiers import change_manifest, write_linear
 

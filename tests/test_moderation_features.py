@@ -8,9 +8,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from moderation.features import FeatureSpec, extract
-from moderation.structure import find_structures
-from moderation.windows import cut_windows
+from moderation.classifiers.features import FeatureSpec, extract
+from moderation.classifiers.structure import find_structures
+from moderation.classifiers.windows import cut_windows
 
 SPEC = FeatureSpec(bits=20, min_chars=2, max_chars=5, max_words=2)
 ANY_TEXT = st.text(st.characters(), max_size=60)

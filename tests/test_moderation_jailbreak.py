@@ -6,9 +6,9 @@ import pytest
 from chat.errors import ModeratorError
 from chat.types import Message
 from moderation.base import ModerationContext
+from moderation.classifiers.linear import DESCRIBERS, FeatureReader
 from moderation.conformance import check_moderator
 from moderation.jailbreak import JailbreakModerator
-from moderation.linear import DESCRIBERS, FeatureReader
 from moderation.registry import load_in_process
 from tests.tiny_classifiers import SPEC, write_linear
 

@@ -6,8 +6,8 @@ import pytest
 
 from chat.errors import ModeratorError
 from chat.types import Message
-from moderation.artifact import FOLDER
 from moderation.base import ModerationContext
+from moderation.classifiers.artifact import FOLDER
 from moderation.conformance import check_moderator
 from moderation.mini import MiniModerator
 from moderation.registry import load_in_process

@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 
 from chat.types import Message
 from moderation.base import ModerationContext
-from moderation.normalise import find_open, make_views, normalise, read_texts
-from moderation.patterns import expand_sets
 from moderation.rules import RulesModerator
-from moderation.view import View
+from moderation.text.normalise import find_open, make_views, normalise, read_texts
+from moderation.text.patterns import expand_sets
+from moderation.text.view import View
 from tests.disguise import DISGUISES as WAYS
 from tests.drawing import draw_text
 

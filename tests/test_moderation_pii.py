@@ -8,13 +8,13 @@ from hypothesis import strategies as st
 
 from chat.errors import ModeratorError
 from chat.types import Message, Span
-from moderation import check_digits as check
 from moderation.base import ModerationContext
 from moderation.chain import Chain
 from moderation.conformance import check_named
+from moderation.identifiers import check_digits as check
+from moderation.identifiers.shapes import fold
 from moderation.pii import PiiModerator, settle
 from moderation.policy import Policy, Rule
-from moderation.shapes import fold
 from moderation.stream import OutputGate
 from tests.pii_sentences import PHONES, checked, fill, phone_sentences
 

@@ -13,7 +13,6 @@ from chat.types import Message
 from moderation.base import ModerationContext
 from moderation.chain import Chain
 from moderation.conformance import check_named
-from moderation.keeper import WorkerLimits
 from moderation.policy import Policy
 from moderation.registry import (
     available,
@@ -23,7 +22,8 @@ from moderation.registry import (
     load_moderators,
     read_config,
 )
-from moderation.remote import RemoteModerator
+from moderation.workers.keeper import WorkerLimits
+from moderation.workers.remote import RemoteModerator
 
 ROOT = Path(__file__).parent.parent
 EXAMPLE = ROOT / "docs" / "examples" / "palaver-no-spoilers"
@@ -293,7 +293,7 @@ def test_built_in_classifiers_say_what_they_are_without_their_weights(monkeypatc
     def refuse(*_arguments, **_keywords):
         raise AssertionError("weights were opened")
 
-    monkeypatch.setattr("moderation.artifact.Artifact.open", refuse)
+    monkeypatch.setattr("moderation.classifiers.artifact.Artifact.open", refuse)
     for name in ("fast", "jailbreak", "mini"):
         manifest = find_manifest(name)
         assert manifest.name == name and manifest.categories

@@ -15,9 +15,9 @@ from chat.errors import ModeratorError
 from chat.types import Message
 from moderation.base import ModerationContext
 from moderation.chain import Chain
-from moderation.keeper import WorkerLimits
 from moderation.policy import Policy
-from moderation.remote import CheckFailed, RemoteModerator
+from moderation.workers.keeper import WorkerLimits
+from moderation.workers.remote import CheckFailed, RemoteModerator
 
 ROOT = Path(__file__).parent.parent
 # Every plugin here has this around its `check`, which does what the text asks for.
@@ -411,8 +411,8 @@ PARENT = """
 import asyncio, sys
 from chat.types import Message
 from moderation.base import ModerationContext
-from moderation.keeper import WorkerLimits
-from moderation.remote import RemoteModerator
+from moderation.workers.keeper import WorkerLimits
+from moderation.workers.remote import RemoteModerator
 moderator = RemoteModerator("plugin", "plugin", "Plugin", {}, environment={},
     path=(sys.argv[1], *sys.path), limits=WorkerLimits(stuck_s=1.0))
 print(moderator.health()["pid"], flush=True)

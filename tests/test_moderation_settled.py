@@ -8,12 +8,12 @@ from hypothesis import strategies as st
 
 from chat.types import Message
 from moderation.base import ModerationContext
-from moderation.normalise import find_open, make_views
-from moderation.patterns import BadPattern, Text, compile_pattern, max_length
 from moderation.pii import PiiModerator
-from moderation.prefixes import WORD_END, Beginnings
 from moderation.rules import RulesModerator
 from moderation.secrets import SecretsModerator
+from moderation.text.normalise import find_open, make_views
+from moderation.text.patterns import BadPattern, Text, compile_pattern, max_length
+from moderation.text.prefixes import WORD_END, Beginnings
 
 # Fragments of disguises and of what is found, to be put together in any order.
 FRAGMENTS = (

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from chat.types import Message
 from moderation.base import ModerationContext
-from moderation.wire import (
+from moderation.workers.wire import (
     MAX_LINE_BYTES,
     Garbled,
     Task,

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from chat.errors import SetupError
-from moderation.artifact import Artifact
-from moderation.linear import KIND, FeatureReader, LinearModel, Weights
+from moderation.classifiers.artifact import Artifact
+from moderation.classifiers.linear import KIND, FeatureReader, LinearModel, Weights
 
 pytest.importorskip("sklearn")
 

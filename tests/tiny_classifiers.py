@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
-from moderation.calibration import Calibration
-from moderation.features import FeatureSpec, extract
-from moderation.linear import KIND, WEIGHTS_FILE, Weights
+from moderation.classifiers.calibration import Calibration
+from moderation.classifiers.features import FeatureSpec, extract
+from moderation.classifiers.linear import KIND, WEIGHTS_FILE, Weights
 from training.moderators.folder import write_artifact
 
 SPEC = FeatureSpec(bits=16, min_chars=2, max_chars=4, max_words=1)

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from chat.errors import InvalidRequest
 from chat.text import clean_text
 from chat.types import Message, Thread, ThreadMessage
-from moderation.language import detect_language
+from moderation.text.language import detect_language
 from webapp.history import without_refused_turns
 from webapp.memory import Memory
 from webapp.personas import Personas, render_prompt

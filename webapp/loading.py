@@ -6,7 +6,6 @@ from collections.abc import Collection, Mapping, Sequence
 from inference.backend import LocalBackend
 from moderation.base import Moderator
 from moderation.chain import Chain
-from moderation.keeper import WorkerLimits
 from moderation.policy import Policy, presets
 from moderation.policy_file import PolicyFile
 from moderation.reading import read_manifest
@@ -17,6 +16,7 @@ from moderation.registry import (
     load_moderators,
     read_config,
 )
+from moderation.workers.keeper import WorkerLimits
 from webapp.guard import Guard, Rules
 from webapp.settings import Settings, read_environment
 

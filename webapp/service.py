@@ -17,10 +17,10 @@ from inference.backend import Backend, GenerationFinished, Queued, TextPiece
 from moderation.base import ModerationContext
 from moderation.categories import find_uncovered
 from moderation.chain import Chain
-from moderation.language import detect_language
 from moderation.policy import Decision
 from moderation.stream import Mode, OutputGate
 from moderation.templates import answer_for
+from moderation.text.language import detect_language
 from webapp.answers import follow, merge
 from webapp.drafting import Drafting
 from webapp.guard import Guard

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from chat.errors import InvalidRequest
 from chat.types import Message, Stage
-from moderation.language import detect_language
+from moderation.text.language import detect_language
 
 UNSAFE = "unsafe"
 # What makes a text unsafe as a whole. The others (bias, personal data, swearing) are noted by the

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import httpcore
 
-from moderation.address import RefusedAddress
+from moderation.guards.address import RefusedAddress
 from moderation.guards.network import Backend, Deadline
 
 _MAX_ERROR_BYTES = 1 << 16

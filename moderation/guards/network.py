@@ -11,7 +11,7 @@ from typing import Any
 
 import httpcore
 
-from moderation.address import UnknownHost, resolve
+from moderation.guards.address import UnknownHost, resolve
 
 _WRITE_BYTES = 1 << 16
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from chat.errors import ModeratorError
 from chat.types import Stage
-from moderation.address import check_url
+from moderation.guards.address import check_url
 from moderation.guards.exchange import Exchange, ExchangeFailed
 
 # Parts overlap, so that what lies across a cut is seen whole in one of them.

@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 
-from moderation.calibration import Calibration
+from moderation.classifiers.calibration import Calibration
 from training.moderators.corpus import Corpus
 from training.moderators.weighing import weigh_labels, weigh_texts
 

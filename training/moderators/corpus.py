@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from chat.errors import SetupError
 from moderation.categories import TRAINED_CATEGORIES
-from moderation.normalise import normalise
+from moderation.text.normalise import normalise
 from training.moderators.rows import Row, Split, read_rows
 from training.progress import track
 

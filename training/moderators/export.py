@@ -20,12 +20,12 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
 from chat.errors import ModelError
-from moderation import linear
-from moderation.artifact import Artifact
-from moderation.calibration import Calibration
 from moderation.categories import TRAINED_CATEGORIES
-from moderation.classifier import KIND, MODEL_FILE, TOKENIZER_FILE, EncoderModel
-from moderation.linear import LinearModel
+from moderation.classifiers import linear
+from moderation.classifiers.artifact import Artifact
+from moderation.classifiers.calibration import Calibration
+from moderation.classifiers.encoder import KIND, MODEL_FILE, TOKENIZER_FILE, EncoderModel
+from moderation.classifiers.linear import LinearModel
 from moderation.mini import Blend, Judge
 from training.arguments import parse_args, run_stage
 from training.export import MAX_FILE_BYTES, replace_folder

@@ -1,12 +1,12 @@
-"""The folder of a trained classifier, as moderation.artifact reads it."""
+"""The folder of a trained classifier, as moderation.classifiers.artifact reads it."""
 
 import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from moderation.artifact import FORMAT, MANIFEST_FILE
-from moderation.calibration import Calibration
+from moderation.classifiers.artifact import FORMAT, MANIFEST_FILE
+from moderation.classifiers.calibration import Calibration
 from training.manifest import describe_files, write_manifest
 
 # Goes up when the same weights would be read in another way.

@@ -18,11 +18,11 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 from sklearn.preprocessing import normalize
 
-from moderation.artifact import Artifact
-from moderation.calibration import Calibration
 from moderation.categories import TRAINED_CATEGORIES
-from moderation.features import FeatureSpec, extract
-from moderation.linear import (
+from moderation.classifiers.artifact import Artifact
+from moderation.classifiers.calibration import Calibration
+from moderation.classifiers.features import FeatureSpec, extract
+from moderation.classifiers.linear import (
     DESCRIBERS,
     KIND,
     WEIGHTS_FILE,

@@ -4,8 +4,8 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 
-from moderation.lexicon import is_word, split_words
-from moderation.view import Change, View, edit, rewrite
+from moderation.text.lexicon import is_word, split_words
+from moderation.text.view import Change, View, edit, rewrite
 
 _SPACES = re.compile(r"\s{2,}|[^\S ]")
 # Single letters with the like between them, and what stands for letters or between some; in

@@ -2,7 +2,7 @@
 
 import re
 
-from moderation.view import View, edit
+from moderation.text.view import View, edit
 
 _FIRST_FLAG_LETTER = 0x1F1E6
 _FLAG_LETTERS = re.compile("[\U0001f1e6-\U0001f1ff]+")

@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from moderation.artifact import Artifact, broken, describe
-from moderation.features import FeatureSpec, extract
-from moderation.structure import find_structures
-from moderation.windows import cut_windows
+from moderation.classifiers.artifact import Artifact, broken, describe
+from moderation.classifiers.features import FeatureSpec, extract
+from moderation.classifiers.structure import find_structures
+from moderation.classifiers.windows import cut_windows
 
 KIND = "linear"
 WEIGHTS_FILE = "weights.npz"

@@ -9,19 +9,19 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from moderation.decode import ESCAPES, Piece, decode_pieces, unescape_run
-from moderation.folding import fold, original_view
-from moderation.lexicon import is_word
-from moderation.spacing import (
+from moderation.text.decode import ESCAPES, Piece, decode_pieces, unescape_run
+from moderation.text.folding import fold, original_view
+from moderation.text.lexicon import is_word
+from moderation.text.spacing import (
     close_up,
     close_up_after_article,
     close_up_and_split,
     close_up_pairs,
     stand_apart,
 )
-from moderation.spelling import has_repeats, mend_leet, mend_repeats, read_leet, shorten
-from moderation.unfinished import find_unfinished
-from moderation.view import View, edit
+from moderation.text.spelling import has_repeats, mend_leet, mend_repeats, read_leet, shorten
+from moderation.text.unfinished import find_unfinished
+from moderation.text.view import View, edit
 
 __all__ = ["View", "find_open", "make_views", "normalise", "read_texts", "turn"]
 

@@ -3,11 +3,11 @@
 import re
 from collections.abc import Iterable
 
-from moderation.decode import BASE64, UPSIDE_DOWN_CHARS
-from moderation.folding import FOREIGN_CHARS, fold
-from moderation.prefixes import WORD_END
-from moderation.spacing import GAP, LETTER
-from moderation.view import View
+from moderation.text.decode import BASE64, UPSIDE_DOWN_CHARS
+from moderation.text.folding import FOREIGN_CHARS, fold
+from moderation.text.prefixes import WORD_END
+from moderation.text.spacing import GAP, LETTER
+from moderation.text.view import View
 
 # Runs that more text may make longer. Each is looked for from the left, so this stays linear.
 _RUNS = tuple(

@@ -12,7 +12,7 @@ import onnxruntime as ort
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
-from moderation.artifact import Artifact, broken, describe
+from moderation.classifiers.artifact import Artifact, broken, describe
 
 KIND = "encoder"
 MODEL_FILE = "model.onnx"

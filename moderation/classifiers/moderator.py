@@ -2,14 +2,20 @@
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from chat.types import Verdict
 from moderation.base import Manifest, ModerationContext
+from moderation.classifiers.artifact import FOLDER, Artifact
+from moderation.classifiers.linear import KIND, LinearModel
 
 Scores = NDArray[np.float64]
+# Changes the scores of a text in view of its readings.
+Compose = Callable[[Mapping[str, float], Sequence[str]], Mapping[str, float]]
 # Scores are told in so many digits: what lies below is the arithmetic of one machine or another.
 _DIGITS = 4
 # Words in other letters than Latin ones, marks and vowel signs among them. The classifiers have
@@ -31,12 +37,9 @@ class ClassifyingModerator:
         self,
         manifest: Manifest,
         score: Callable[[Sequence[str]], Scores],
-        compose: Callable[[Mapping[str, float], Sequence[str]], Mapping[str, float]] | None = None,
+        compose: Compose | None = None,
     ):
-        """Take what scores texts ``[N]`` as ``[N, categories]``, in the manifest's order.
-
-        `compose` may change the scores of a text in view of its readings.
-        """
+        """Take what scores texts ``[N]`` as ``[N, categories]``, in the manifest's order."""
         self.manifest = manifest
         self._score = score
         self._compose = compose
@@ -70,6 +73,36 @@ class ClassifyingModerator:
         return self.manifest.verdict(
             context.stage, scores={name: round(score, _DIGITS) for name, score in told.items()}
         )
+
+
+class LinearModerator(ClassifyingModerator):
+    """A moderator with one linear classifier, which lies in the folder of the moderator's name."""
+
+    manifest: Manifest
+
+    def __init__(self, folder: str = ""):
+        """Load the classifier.
+
+        Args:
+            folder: where its manifest.json lies; that of the built-in one if empty.
+
+        Raises:
+            ModeratorError: the folder is missing or broken.
+        """
+        said = type(self).manifest
+        artifact = Artifact.open(Path(folder or FOLDER / said.name), KIND)
+        model = LinearModel.load(artifact)
+
+        def score(texts: Sequence[str]) -> Scores:
+            return artifact.calibration.score(model.judge(texts))
+
+        loaded = replace(said, version=artifact.version, categories=artifact.categories)
+        super().__init__(loaded, score, self.composer())
+
+    @classmethod
+    def composer(cls) -> Compose | None:
+        """Return what changes the scores, if anything does."""
+        return None
 
 
 def _read(context: ModerationContext) -> list[str]:

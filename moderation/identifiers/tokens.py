@@ -1,6 +1,6 @@
 """The shapes of keys and tokens, as the services that give them out document them."""
 
-from moderation.shapes import Kind
+from moderation.identifiers.shapes import Kind
 
 _START = r"(?:^|[^A-Za-z0-9_])"
 _END = r"(?:$|[^A-Za-z0-9_])"

@@ -5,10 +5,10 @@ from collections.abc import Mapping
 
 from chat.errors import ModeratorError
 from chat.types import Verdict
-from moderation.agenda import Check
 from moderation.base import Manifest, ModerationContext
-from moderation.keeper import Keeper, WorkerLimits
-from moderation.wire import Task, write_task
+from moderation.workers.agenda import Check
+from moderation.workers.keeper import Keeper, WorkerLimits
+from moderation.workers.wire import Task, write_task
 
 
 class CheckFailed(Exception):
@@ -67,7 +67,7 @@ class RemoteModerator:
             module: what to import.
             attribute: a class or function in it, called with `config`; or a moderator.
             config: values as TOML has them.
-            environment: see `moderation.process.ENVIRONMENT`.
+            environment: see `moderation.workers.process.ENVIRONMENT`.
             path: where to look for modules.
             limits: what the worker may take.
 

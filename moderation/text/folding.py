@@ -7,10 +7,10 @@ import re
 import unicodedata
 from dataclasses import replace
 
-from moderation.emoji import are_all_flags, has_flag_letters, read_flags, read_pictures
-from moderation.lexicon import is_word
-from moderation.lookalikes import ALWAYS_LATIN, CHINESE, DISTANT, KINDRED
-from moderation.view import View, edit
+from moderation.text.emoji import are_all_flags, has_flag_letters, read_flags, read_pictures
+from moderation.text.lexicon import is_word
+from moderation.text.lookalikes import ALWAYS_LATIN, CHINESE, DISTANT, KINDRED
+from moderation.text.view import View, edit
 
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 _INVISIBLE = re.compile(

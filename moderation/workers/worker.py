@@ -1,4 +1,4 @@
-"""The process in which one third-party moderator runs: ``python -m moderation.worker``.
+"""The process in which one third-party moderator runs: ``python -m moderation.workers.worker``.
 
 It ends when its parent does, whatever the moderator is at: the pipe from the parent then ends.
 """
@@ -21,7 +21,7 @@ from chat.types import Verdict
 from moderation.base import Manifest, Moderator
 from moderation.loading import describe, load, load_manifest
 from moderation.reading import read_batch, read_manifest, read_verdict, read_version
-from moderation.wire import (
+from moderation.workers.wire import (
     MAX_LINE_BYTES,
     Task,
     pack_verdict,

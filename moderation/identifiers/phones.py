@@ -2,8 +2,8 @@
 
 import re
 
-from moderation.check_digits import digits_of
-from moderation.shapes import Kind
+from moderation.identifiers.check_digits import digits_of
+from moderation.identifiers.shapes import Kind
 
 # ITU-T E.164 assigned country codes: 1 and 7, then of two digits; the others have three.
 _SHORT_CODES = re.compile(r"[17]|2[07]|3[0-469]|4[013-9]|5[1-8]|6[0-6]|8[1246]|9[0-58]")

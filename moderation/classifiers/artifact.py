@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from chat.errors import ModeratorError
-from moderation.calibration import Calibration
+from moderation.classifiers.calibration import Calibration
 
 FORMAT = 1
 MANIFEST_FILE = "manifest.json"
-FOLDER = Path(__file__).parent.parent / "exported_models" / "moderators"
+FOLDER = Path(__file__).parents[2] / "exported_models" / "moderators"
 _READ_BYTES = 1 << 20
 
 

@@ -12,11 +12,11 @@ from typing import Any, Literal
 
 from chat.errors import ModeratorError
 from chat.types import Verdict
-from moderation.agenda import Agenda, Check
 from moderation.base import Manifest
-from moderation.process import Process
 from moderation.reading import NonsenseAnswer, make_manifest, read_verdict, read_version
-from moderation.wire import Garbled, read_line, write_check
+from moderation.workers.agenda import Agenda, Check
+from moderation.workers.process import Process
+from moderation.workers.wire import Garbled, read_line, write_check
 
 State = Literal["starting", "working", "resting", "closed"]
 # Why a worker was lost: it ended, sent what isn't the protocol, ...
@@ -62,8 +62,8 @@ class Keeper:
 
         Args:
             name: for the log.
-            task: see `moderation.wire.write_task`.
-            environment: see `moderation.process.ENVIRONMENT`.
+            task: see `moderation.workers.wire.write_task`.
+            environment: see `moderation.workers.process.ENVIRONMENT`.
             limits: what the worker may take.
         """
         self.state: State = "starting"

@@ -9,7 +9,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from moderation.patterns import (
+from moderation.text.patterns import (
     ESCAPE,
     BadPattern,
     Text,
@@ -45,7 +45,7 @@ def begin_pattern(pattern: str) -> str | None:
     """Return a pattern for all, ending where a word ends, that a match of `pattern` can begin with.
 
     Args:
-        pattern: one that `moderation.patterns.max_length` accepts.
+        pattern: one that `moderation.text.patterns.max_length` accepts.
 
     Returns:
         The pattern, or None if no word can end inside of a match.

@@ -10,9 +10,9 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from moderation.wire import MAX_LINE_BYTES
+from moderation.workers.wire import MAX_LINE_BYTES
 
-_ROOT = Path(__file__).parent.parent  # the folder of app.py
+_ROOT = Path(__file__).parents[2]  # the folder of app.py
 _REAP_S = 5.0
 # All that a worker gets of the environment: where things are, never a key, a token or a password.
 ENVIRONMENT = (
@@ -68,7 +68,7 @@ class Process:
         """
         # What it prints is dropped: a moderator could print the conversation.
         self._popen = subprocess.Popen(
-            [sys.executable, "-m", "moderation.worker"],
+            [sys.executable, "-m", "moderation.workers.worker"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,

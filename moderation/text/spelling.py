@@ -4,8 +4,8 @@ import re
 from collections.abc import Mapping
 from itertools import product
 
-from moderation.lexicon import best_word, is_word
-from moderation.view import View, edit
+from moderation.text.lexicon import best_word, is_word
+from moderation.text.view import View, edit
 
 # In Chinese, Japanese, Korean and Thai a sign three times is ordinary.
 _REPEATED = r"[^\W\d_\u0e00-\u0eff\u1100-\u11ff\u2e80-\ud7ff\uf900-\ufaff]"

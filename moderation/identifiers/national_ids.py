@@ -2,8 +2,8 @@
 
 from collections.abc import Callable
 
-from moderation import check_digits as check
-from moderation.shapes import Kind, verify
+from moderation.identifiers import check_digits as check
+from moderation.identifiers.shapes import Kind, verify
 
 _START = r"(?:^|[^A-Za-z0-9_])"
 _END = r"(?:$|[^A-Za-z0-9_])"

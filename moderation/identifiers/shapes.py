@@ -8,14 +8,15 @@ between words, as Chinese is, reads as punctuation, so words and numbers end the
 
 import re
 import unicodedata
-from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
 from chat.errors import ModeratorError
-from chat.types import Span
-from moderation.patterns import compile_pattern
+from chat.types import Span, Verdict
+from moderation.base import Manifest, ModerationContext
+from moderation.text.patterns import compile_pattern
 
 # How far back `unless` looks.
 _BEFORE_CHARS = 40
@@ -177,3 +178,22 @@ def choose(moderator: str, kinds: Collection[str], names: Sequence[str]) -> list
                 f"{', '.join(names)}."
             )
     return [name for name in names if not kinds or name in kinds]
+
+
+def report(
+    manifest: Manifest,
+    context: ModerationContext,
+    folded: Folded,
+    spans: Iterable[Span],
+    settle: Callable[[str], int],
+) -> Verdict:
+    """Return the verdict on what was found in the last message.
+
+    Args:
+        folded: the last message.
+        settle: tells from where on a growing text could still become part of a finding.
+    """
+    verdict = manifest.verdict(context.stage, spans)
+    if not context.is_partial:
+        return verdict
+    return replace(verdict, settled=folded.place(settle(folded.text), len(context.text)))

@@ -1,0 +1,1 @@
+"""What the trained moderators share: their weights, features, windows and calibration."""

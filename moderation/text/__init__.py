@@ -1,0 +1,1 @@
+"""What a text says beneath its spelling: normalising, and patterns that know what may follow."""
