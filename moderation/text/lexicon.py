@@ -6,7 +6,8 @@ only: to be in it says nothing good or bad of a word.
 """
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -37,6 +38,22 @@ def best_word(candidates: list[str]) -> str | None:
     """Return the most frequent of those that are words."""
     ranks = _ranks()
     return min((c for c in candidates if c in ranks), key=ranks.__getitem__, default=None)
+
+
+@cache
+def _trigrams() -> Mapping[str, int]:
+    return Counter(gram for word in _ranks() for gram in _grams(word))
+
+
+def _grams(word: str) -> list[str]:
+    framed = f" {word} "
+    return [framed[at : at + 3] for at in range(len(framed) - 2)]
+
+
+def likeliest(candidates: Sequence[str]) -> str:
+    """Return which of several spellings is built most like the common words, by its trigrams."""
+    counts = _trigrams()
+    return max(candidates, key=lambda word: sum(math.log1p(counts[g]) for g in _grams(word)))
 
 
 def split_words(letters: str) -> list[str]:

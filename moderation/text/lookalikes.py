@@ -28,7 +28,7 @@ _CHINESE = (
 # Seldom meant as anything else, so read as plain letters in any word: small capitals, letters of
 # phonetic alphabets, letters with a stroke or a hook.
 _ODD = (
-    "aɐɑɒᴀⱥ bƀƃƄɞʙꞴ cƈᴄϲϹ dᴅ eɇɘɜᴇꬲ fʄẝꜰꞘꞙꬵ gƍǥɠɡɢᶃ hɦɧʜⱨ iİıƖɨɩɪ jȷɉᴊꞲ kᴋⱪ lƚǀɫɬɭʟⱡꞁ mɱᴍ "
+    "aɐɑɒᴀⱥ bƀƃƄƅɞʙꞴ cƈᴄϲϹ dᴅ eɇɘɜᴇꬲ fʄẝꜰꞘꞙꬵ gƍǥɠɡɢᶃ hɦɧʜⱨ iİıƖɨɩɪ jȷɉᴊꞲ kᴋⱪ lƚǀɫɬɭʟⱡꞁ mɱᴍ "
     "nɲɳɴ oɵɸᴏᴑꬽ pƥᴘᵽꝑ qɋʠꝗꞯ rƦɍɼɽɾʀꭇꭈ sƽʂʃꜱ tʈᴛⱦ uʉᴜꞟꭎꭒ vʋᴠ wɯᴡⱳ xꞳ yɏɣʏᶌỿꭚ zƶȥʐʑᴢⱬ"
 )
 
@@ -37,7 +37,16 @@ def _table(groups: str) -> dict[int, str]:
     return {ord(char): group[0] for group in groups.split() for char in group[1:]}
 
 
+def _both_cases(table: dict[int, str]) -> dict[int, str]:
+    cased = {other: new for old, new in table.items() for other in _cases(chr(old))}
+    return cased | table
+
+
+def _cases(char: str) -> list[int]:
+    return [ord(each) for each in (char.lower(), char.upper()) if len(each) == 1 and each > "\x7f"]
+
+
 KINDRED = _table(_KINDRED)
 DISTANT = _table(_DISTANT)
 CHINESE = _table(_CHINESE)
-ALWAYS_LATIN = _table(_ODD)
+ALWAYS_LATIN = _both_cases(_table(_ODD))

@@ -50,7 +50,10 @@ def normalise(text: str) -> View:
 
 
 def _mend(original: View, *, reads_whole: bool | None = None) -> View:
-    view = close_up_and_split(fold(original, reads_whole=reads_whole))
+    return _respell(close_up_and_split(fold(original, reads_whole=reads_whole)))
+
+
+def _respell(view: View) -> View:
     return mend_leet(mend_repeats(view))
 
 
@@ -76,6 +79,10 @@ def read_texts(text: str) -> tuple[str, ...]:
 
 
 def _other_texts(original: View, plain: str) -> Iterator[str]:
+    folded = fold(original)
+    if stand_apart(folded.text):
+        # A word that the list doesn't have was taken apart.
+        yield _respell(close_up(folded)).text
     for hidden in _hidden(original):
         read = _mend(hidden).text
         yield _turn_to_words(read) or read

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from itertools import product
 
-from moderation.text.lexicon import best_word, is_word
+from moderation.text.lexicon import best_word, is_word, likeliest
 from moderation.text.view import View, edit
 
 # In Chinese, Japanese, Korean and Thai a sign three times is ordinary.
@@ -33,7 +33,7 @@ _MEANINGS = {
     "4": "a",
     "5": "s",
     "6": "gb",
-    "7": "tl",
+    "7": "t",
     "8": "b",
     "9": "g",
     "@": "a",
@@ -45,6 +45,7 @@ _MEANINGS = {
 _SIGN = re.compile(r"[0-9@$!|€]")
 _MOST_READINGS = 64
 _LONGEST_TOKEN = 24
+_MIN_ODD = 4
 _FEW_WORDS = 8
 # "mp3", "a4", "4th", "10km": ordinary ways to put digits and letters together.
 _ORDINARY = re.compile(r"\d+[a-z]{1,2}|[a-z]{1,2}\d+|[$€]\d+[a-z]*")
@@ -90,7 +91,8 @@ def _mend_word(word: str, keeps_doubles: bool) -> str:
         mended = max(filter(is_word, candidates), key=len, default=None)
     else:
         mended = best_word(candidates)
-    return mended or _REPEATS.sub(r"\1\1", word)
+    # Of a word that the list doesn't have: most letters stand alone.
+    return mended or _REPEATS.sub(r"\1\1" if keeps_doubles else r"\1", word)
 
 
 def _cut_runs(word: str, runs: list[re.Match[str]], lengths: tuple[int, ...]) -> str:
@@ -151,6 +153,8 @@ def mend_leet(view: View, *, is_style: bool | None = None) -> View:
 
     def replace(match: re.Match[str]) -> str:
         token = match.group()
+        if is_style and readings[token] == token:
+            return _read_odd(token)
         return token if not is_style and _is_ordinary(token) else readings[token]
 
     return edit(view, _LEET_TOKEN, replace)
@@ -177,8 +181,17 @@ def _mend_token(token: str) -> str:
         word = best_word(_spell_out(bare + rest[0]))
         rest = rest[1:] if word else rest
     if word is None:
-        word = bare.translate(_LEET_I) if _is_leet(bare) and _looks_leet(bare) else bare
+        word = likeliest(_spell_out(bare)) if _is_leet(bare) and _looks_leet(bare) else bare
     return prefix + word + rest
+
+
+def _read_odd(token: str) -> str:
+    """Return how a token reads that is no word, where digits are letters all around it."""
+    core = token.rstrip("!|'")
+    num_letters = sum(map(str.isalpha, core))
+    if _is_ordinary(token) or len(core) < _MIN_ODD or num_letters < 2 or "2" in core:
+        return token
+    return likeliest(_spell_out(core)) + token[len(core) :]
 
 
 def _spell_out(token: str) -> list[str]:
@@ -194,6 +207,7 @@ def _spell_out(token: str) -> list[str]:
 
 def _looks_leet(token: str) -> bool:
     """Say if a token that is no word may be one that the list doesn't have: "p3nt4gr4m"."""
-    num_signs = len(_SIGN.findall(token))
+    signs = _SIGN.findall(token)
     is_inside = _SIGN.search(token.strip("0123456789")) is not None
-    return is_inside and len(token) > 4 and 2 * num_signs < len(token) and not set(token) & {*"2@"}
+    is_address = set(signs) == {"@"} or "2" in token
+    return is_inside and len(token) > 4 and 2 * len(signs) < len(token) and not is_address
