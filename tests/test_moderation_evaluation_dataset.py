@@ -66,6 +66,13 @@ def test_a_plain_text_is_what_the_caller_says(tmp_path):
     assert sample.stage == "output" and sample.messages[0].role == "assistant"
 
 
+def test_a_plain_text_is_what_its_own_row_says_before_what_the_caller_does():
+    sample = parse_sample({"text": "Sure!", "labels": {}, "stage": "output"})
+    assert sample.stage == "output" and sample.messages[0].role == "assistant"
+    sample = parse_sample({"text": "Why?", "labels": {}, "stage": "input"}, stage="output")
+    assert sample.stage == "input" and sample.messages[0].role == "user"
+
+
 @pytest.mark.parametrize(
     ("labels", "expected"),
     [

@@ -178,7 +178,8 @@ def _messages(row: Mapping[str, object], stage: Stage) -> tuple[Message, ...]:
         text = row["text"]
         if not isinstance(text, str):
             raise ValueError(f"'text' is {_shown(text)}; allowed is a string")
-        return (Message("user" if stage == "input" else "assistant", text),)
+        is_question = row.get("stage", stage) == "input"
+        return (Message("user" if is_question else "assistant", text),)
     given = row["messages"]
     if not isinstance(given, list) or not given:
         raise ValueError(
