@@ -156,3 +156,5 @@ class TextRow:
     family: str
     split: str = "train"
     tags: tuple[str, ...] = field(default_factory=tuple)
+    # Which thresholds the text is measured against: answers aren't judged as questions are.
+    stage: Stage = "input"

@@ -7,21 +7,22 @@ import sqlite3
 from contextlib import closing, suppress
 from pathlib import Path
 
-from sqlalchemy import URL, text
+from sqlalchemy import URL, exists, inspect, select, text
 
 from chat.errors import PalaverError, SettingsError, SetupError, StorageError
 from storage.connection import parse_url
 from storage.copied import leave_places
-from storage.failures import translate_errors
+from storage.failures import DAMAGES, translate_errors
+from storage.models import ApiKeyRow, PersonaRow, RuleRow, UserRow
 from storage.schema import prepare_schema, read_revision
 from storage.sqlite import SqliteDatabase
-from storage.users import is_empty
 
 logger = logging.getLogger(__name__)
 
 _SIDE_FILES = ("-wal", "-shm")
 _TIMEOUT_S = 5.0
-_DAMAGES = (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT)
+# What nobody could get back; an operator has made some of it before the first chat.
+_MADE_BY_PEOPLE = (UserRow, PersonaRow, RuleRow, ApiKeyRow)
 _DAMAGED = "The backup {} is damaged; use another one."
 
 
@@ -29,9 +30,9 @@ def restore_backup(url: str, path: Path, *, is_forced: bool = False) -> Path | N
     """Make the database at `url` what the backup `path` is; nobody may have it open meanwhile.
 
     The backup is copied, checked and upgraded beside the database, and takes its place at last in
-    one step: whatever happens before that, the database is what it was. A database with users in
-    it is overwritten only if `is_forced`, and is kept beside the new one; its new name is
-    returned.
+    one step: whatever happens before that, the database is what it was. A database with anything
+    in it that somebody made (see `_MADE_BY_PEOPLE`) is overwritten only if `is_forced`, and is kept
+    beside the new one; its new name is returned.
 
     Raises:
         SettingsError: the URL isn't one of a SQLite file.
@@ -73,7 +74,9 @@ def check_copy(path: Path, name: str) -> None:
         with closing(connection) as copy:
             if copy.execute("SELECT 1 FROM sqlite_master").fetchone() is None:
                 raise SetupError(f"The database {name} is empty; there is nothing to back up.")
-            _check_content(copy, name, f"The database {name} is another program's; name Palaver's.")
+            damaged = f"The database {name} is damaged; put a backup in its place."
+            foreign = f"The database {name} is another program's; name Palaver's."
+            _check_content(copy, damaged, foreign)
 
 
 def _find_target(url: str) -> Path:
@@ -104,9 +107,9 @@ def _copy(path: Path, part: Path) -> None:
             try:
                 source.backup(copy)
                 foreign = f"{path.name} isn't a backup of Palaver; name the file of one."
-                _check_content(copy, path.name, foreign)
+                _check_content(copy, _DAMAGED.format(path.name), foreign)
             except sqlite3.DatabaseError as error:
-                if error.sqlite_errorcode & 0xFF not in _DAMAGES:
+                if error.sqlite_errorcode & 0xFF not in DAMAGES:
                     raise
                 raise SetupError(_DAMAGED.format(path.name)) from None
     with closing(_open(part)) as database:
@@ -123,10 +126,10 @@ def _open(path: Path) -> SqliteDatabase:
     return SqliteDatabase(URL.create("sqlite+pysqlite", database=str(path)), _TIMEOUT_S)
 
 
-def _check_content(copy: sqlite3.Connection, name: str, foreign: str) -> None:
+def _check_content(copy: sqlite3.Connection, damaged: str, foreign: str) -> None:
     (result,) = copy.execute("PRAGMA integrity_check(1)").fetchone()
     if result != "ok" or copy.execute("PRAGMA foreign_key_check").fetchone() is not None:
-        raise SetupError(_DAMAGED.format(name))
+        raise SetupError(damaged)
     query = "SELECT count(*) FROM sqlite_master WHERE name IN ('alembic_version', 'messages')"
     if copy.execute(query).fetchone() != (2,):
         raise SetupError(foreign)
@@ -166,9 +169,11 @@ def _settle(target: Path, is_forced: bool) -> bool:
 
 def _has_content(database: SqliteDatabase) -> bool:
     with database.read() as session:
-        if read_revision(session.connection()) is not None:
-            return not is_empty(session)
-        return session.execute(text("SELECT 1 FROM sqlite_master")).first() is not None
+        if read_revision(session.connection()) is None:
+            return session.execute(text("SELECT 1 FROM sqlite_master")).first() is not None
+        there = set(inspect(session.connection()).get_table_names())  # an earlier version has fewer
+        made = [row for row in _MADE_BY_PEOPLE if row.__tablename__ in there]
+        return any(session.scalar(select(exists().select_from(row))) for row in made)
 
 
 def _keep(target: Path) -> Path:

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from chat.types import StoredMessage
+from chat.types import StoredMessage, Verdict
 from storage.connection import Database
 from storage.consents import has_consent
 from storage.conversations import read_generations, read_verdicts
@@ -48,7 +48,7 @@ def _to_chat(session: Session, row: ConversationRow) -> dict[str, Any]:
         _to_message(step)
         | {
             "generation": asdict(generations[step.id]) if step.id in generations else None,
-            "verdicts": [asdict(verdict) for verdict in verdicts.get(step.id, ())],
+            "verdicts": [_to_verdict(verdict, step) for verdict in verdicts.get(step.id, ())],
             "ratings": ratings[step.id],
         }
         for step in read_messages(session, row.id)
@@ -72,6 +72,14 @@ def _to_message(step: StoredMessage) -> dict[str, Any]:
         "created_at": step.created_at.isoformat(),
         "finish_reason": step.finish_reason,
     }
+
+
+def _to_verdict(verdict: Verdict, step: StoredMessage) -> dict[str, Any]:
+    record = asdict(verdict)
+    del record["settled"]  # it only matters while a text is being judged
+    if verdict.stage == "output" and step.finish_reason == "content_filter":
+        record["spans"] = []  # they lie in what was refused, and the message is a template
+    return record
 
 
 def _group_ratings(session: Session, row: ConversationRow) -> dict[str, list[dict[str, Any]]]:

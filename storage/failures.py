@@ -28,6 +28,9 @@ _ORPHAN = (
 )
 _BUSY = "Too many readers are waiting for {name}; try again in a moment."
 
+# A file isn't what SQLite once wrote.
+DAMAGES = (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT)
+
 _SQLITE_SENTENCES = {
     sqlite3.SQLITE_BUSY: _LOCKED,
     sqlite3.SQLITE_LOCKED: _LOCKED,

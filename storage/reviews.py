@@ -3,12 +3,14 @@
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from datetime import datetime
+from typing import get_args
 
 from sqlalchemy import Select, func, insert, select
 from sqlalchemy.orm import Session
 
 from chat.errors import NotFound
 from chat.review import INSTRUCTIONS, SHADOW, Review, TextRow
+from chat.types import Stage
 from storage.clock import follow, make_row_id
 from storage.connection import Database
 from storage.consents import has_consent
@@ -19,6 +21,7 @@ from storage.verdicts import judged_text, latest_words
 
 _PAGE = 100
 _SOURCE = "reviews"
+_STAGES: tuple[Stage, ...] = get_args(Stage)
 _Word = tuple[Review, VerdictRow]
 
 
@@ -58,7 +61,7 @@ def export_reviews(database: Database, purpose: str | None) -> Iterator[TextRow]
             messages = session.execute(_select_page(last, purpose)).all()
             words = _read_words(session, [message.id for message, _ in messages])
         for message, kept in messages:
-            for stage in ("input", "output"):
+            for stage in _STAGES:
                 if row := _to_row(message, stage, kept, words[message.id, stage]):
                     yield row
         if len(messages) < _PAGE:
@@ -103,7 +106,7 @@ def _read_words(session: Session, message_ids: Sequence[str]) -> dict[tuple[str,
 
 
 def _to_row(
-    message: MessageRow, stage: str, kept: str | None, words: Sequence[_Word]
+    message: MessageRow, stage: Stage, kept: str | None, words: Sequence[_Word]
 ) -> TextRow | None:
     text = judged_text(stage, message, kept if stage == "output" else None)
     labels, is_disputed = _label(words)
@@ -111,7 +114,8 @@ def _to_row(
         return None
     marks = sorted({word.mark for word, _ in words})
     tags = (stage, *marks, *(["disputed"] if is_disputed else []))
-    return TextRow(text, labels, _SOURCE, f"{_SOURCE}/{message.conversation_id}", tags=tags)
+    family = f"{_SOURCE}/{message.conversation_id}"
+    return TextRow(text, labels, _SOURCE, family, tags=tags, stage=stage)
 
 
 def _label(words: Sequence[_Word]) -> tuple[dict[str, int], bool]:

@@ -16,7 +16,7 @@ from sqlalchemy.pool import NullPool, QueuePool, StaticPool
 from chat.errors import InvalidRequest, StorageError
 from storage.columns import dump_json
 from storage.connection import open_connection, open_session
-from storage.failures import translate_errors
+from storage.failures import DAMAGES, translate_errors
 from storage.lock import FileLock
 
 logger = logging.getLogger(__name__)
@@ -184,7 +184,13 @@ class SqliteDatabase:
         self._check_open()
         engine = self._connect(NullPool, "", ()) if self._path else self._writer
         with translate_errors(name):
-            self._run_alone(engine, "VACUUM INTO ?", str(part))
+            try:
+                self._run_alone(engine, "VACUUM INTO ?", str(part))
+            except sqlite3.DatabaseError as error:
+                if error.sqlite_errorcode & 0xFF not in DAMAGES:
+                    raise
+                with translate_errors(self.name):  # what is read is damaged, not what is written
+                    raise
 
     def _run_alone(self, engine: Engine, statement: str, *values: str) -> None:
         """Run a statement that must stand outside of any transaction."""

@@ -1,6 +1,7 @@
 """One turn into the store: a question, its answer, and how both came about."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -8,7 +9,7 @@ from sqlalchemy import insert
 from sqlalchemy.orm import Session
 
 from chat.errors import InvalidRequest
-from chat.types import Message, StoredMessage, Turn
+from chat.types import Message, StoredMessage, Turn, Verdict
 from storage.clock import Clock
 from storage.conversations import find_conversation, find_message
 from storage.models import ConversationRow, GenerationRow, MessageRow, RefusalRow, VerdictRow
@@ -106,13 +107,31 @@ def _insert_message(
 
 
 def _insert_verdicts(session: Session, turn: Turn, at: datetime) -> None:
-    owners = {"input": turn.question_id, "output": turn.answer_id}
-    rows = [
-        from_verdict(verdict, owners[verdict.stage], at, position)
-        for position, verdict in enumerate(turn.verdicts)
-    ]
+    judged = {
+        "input": (turn.question_id, turn.question.content),
+        "output": (turn.answer_id, turn.refused or turn.answer.content),
+    }
+    rows = []
+    for position, verdict in enumerate(turn.verdicts):
+        message_id, text = judged[verdict.stage]
+        rows.append(from_verdict(_follow_line_ends(verdict, text), message_id, at, position))
     if rows:
         session.execute(insert(VerdictRow), rows)
+
+
+def _follow_line_ends(verdict: Verdict, text: str) -> Verdict:
+    """Move what was found in `text` to where it lies once a ``\\r\\n`` of a model is a ``\\n``."""
+    if "\r\n" not in text:
+        return verdict
+    spans = (
+        replace(
+            span,
+            start=span.start - text.count("\r\n", 0, span.start),
+            end=span.end - text.count("\r\n", 0, span.end),
+        )
+        for span in verdict.spans
+    )
+    return replace(verdict, spans=tuple(spans))
 
 
 def _check_same_answer(session: Session, turn: Turn) -> None:

@@ -1,6 +1,7 @@
 """A backup is put back whole or not at all, and overwrites nothing by accident."""
 
 import os
+import shutil
 import signal
 import sqlite3
 import stat
@@ -13,7 +14,10 @@ from pathlib import Path
 import pytest
 
 from chat.errors import PalaverError, SettingsError, SetupError, StorageError
+from chat.review import OperatorRule
+from chat.types import Persona
 from storage.backup import restore_backup
+from storage.records import ApiKey
 from storage.store import Store
 from tests.storage_kit import fill, limit_files_to, make_turn, record_chain
 
@@ -79,6 +83,38 @@ def test_database_with_content_is_overwritten_only_by_force(url: str, target: Pa
     assert list_chats(f"{url}.old") == ["old"]
     names = {file.name for file in target.parent.iterdir()}
     assert names == {"chat.db", "chat.db.old", "chat.db.old2"}
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda store: store.record_api_key(ApiKey("k", "school", "0" * 64)),
+        lambda store: store.save_persona(Persona("tutor", "Tutor")),
+        lambda store: store.save_rule(OperatorRule("r", "Rivals", "rivals", patterns=("acme",))),
+    ],
+    ids=["key", "persona", "rule"],
+)
+def test_what_an_operator_made_before_the_first_chat_is_overwritten_only_by_force(
+    url: str, target: Path, backup: Path, make
+):
+    with Store.open(url) as store:
+        make(store)
+    with pytest.raises(SetupError, match="has content already"):
+        restore_backup(url, backup)
+    assert restore_backup(url, backup, is_forced=True) == target.with_name("chat.db.old")
+
+
+def test_database_of_an_earlier_version_is_overwritten_only_by_force(
+    url: str, target: Path, backup: Path
+):
+    target.parent.mkdir()
+    shutil.copy(ASSETS / "v1.db", target)  # it has no table of keys, personas or rules
+    with pytest.raises(SetupError, match="has content already"):
+        restore_backup(url, backup)
+    with closing(sqlite3.connect(target)) as connection, connection:
+        connection.execute("PRAGMA foreign_keys = ON")
+        connection.execute("DELETE FROM users")
+    assert restore_backup(url, backup) is None
 
 
 def test_backup_of_every_version_is_upgraded(url: str):

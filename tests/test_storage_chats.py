@@ -41,6 +41,28 @@ def test_chat_leaves_with_its_tree_and_all_that_is_known(store: Store):
     assert one["created_at"].endswith("+00:00")
 
 
+def test_of_a_refused_answer_leaves_what_was_found_but_neither_its_text_nor_a_place(store: Store):
+    spans = (Span(0, 4, "hate"),)
+    verdicts = tuple(
+        Verdict("words", "1", stage, {"hate": 1.0}, spans, action="block", category="hate")
+        for stage in ("input", "output")
+    )
+    turn = make_turn(
+        verdicts=verdicts,
+        finish_reason="content_filter",
+        answer="I'd rather not.",
+        refused="what it had said",
+    )
+    store.record_turn("ann", turn)
+    (chat,) = store.export_chats()
+    assert "what it had said" not in json.dumps(chat)
+    question, answer = chat["messages"]
+    assert (len(question["verdicts"][0]["spans"]), answer["verdicts"][0]["spans"]) == (1, [])
+    assert answer["verdicts"][0]["scores"] == {"hate": 1.0}
+    # How far a moderator was with a growing text is nothing that was stored.
+    assert "settled" not in answer["verdicts"][0]
+
+
 def test_chats_of_all_users_leave_once_each(store: Store):
     for number in range(7):
         fill(store, f"user-{number % 3}", f"c{number}")

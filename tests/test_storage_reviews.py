@@ -144,6 +144,24 @@ def test_of_a_refused_answer_the_text_that_was_judged_is_kept_beside_the_templat
     assert [text.text for text in texts] == ["Buy!"]
 
 
+@pytest.mark.parametrize("is_refused", [False, True])
+def test_what_was_found_lies_where_it_lay_though_line_ends_become_others(
+    store: Store, is_refused: bool
+):
+    said = "One\r\n\r\n🙂 two\rbad\r\nend"
+    spans = tuple(
+        Span(said.index(word), said.index(word) + len(word), "spam")
+        for word in ("One", "bad", "bad\r\nend")
+    )
+    found = replace(OUTPUT, spans=spans)
+    answer = {"answer": "A template.", "refused": said, "finish_reason": "content_filter"}
+    record(store, found, **(answer if is_refused else {"answer": said}))
+    (output,) = listed(store, stage="output")
+    assert output.text == "One\n\n🙂 two\nbad\nend"
+    places = [output.text[span.start : span.end] for span in output.verdict.spans]
+    assert places == ["One", "bad", "bad\nend"]
+
+
 def test_of_an_answer_refused_by_an_older_version_there_is_no_text(store: Store):
     record(store, MILD, OUTPUT, answer="A template.", finish_reason="content_filter")
     assert [v.text for v in listed(store)] == [None, "an question"]
@@ -192,7 +210,8 @@ def test_reviewed_texts_become_rows_with_labels(store: Store):
     assert sorted(store.export_reviews(), key=lambda row: row.text) == [
         TextRow("Buy!", {"harassment": 1, "spam": 0}, "reviews", "reviews/c", "train",
                 ("input", "false_positive", "missed")),
-        TextRow("No.", {"hate": 0}, "reviews", "reviews/c", "train", ("output", "correct")),
+        TextRow("No.", {"hate": 0}, "reviews", "reviews/c", "train", ("output", "correct"),
+                "output"),
     ]  # fmt: skip
     mark(store, words.id, "correct", "spam")
     mark(store, words.id, "correct", "spam", by="bob")

@@ -279,6 +279,26 @@ def test_a_database_of_an_earlier_version_can_be_backed_up_before_it_is_upgraded
     assert chats(desk)
 
 
+def tear(path):
+    with path.open("r+b") as file:
+        file.seek(8192)
+        file.write(b"\xff" * (path.stat().st_size - 8192))
+
+
+def orphan(path):
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("DELETE FROM users")
+
+
+@pytest.mark.parametrize("damage", [tear, orphan])
+def test_of_a_damaged_database_it_is_said_that_this_is_what_is_damaged(filled, damage):
+    damage(filled.database)
+    told = filled.refuse("backup", filled.folder / "b.tar")
+    assert f"The database {filled.database.name} is damaged" in told
+    assert "put a backup in its place" in told
+    assert not (filled.folder / "b.tar").exists()
+
+
 @pytest.mark.parametrize("kind", ["empty", "foreign", "damaged"])
 def test_what_could_not_be_restored_is_not_backed_up(desk, kind):
     desk.data_dir.mkdir()

@@ -9,9 +9,10 @@ from types import SimpleNamespace
 import pytest
 
 from chat.errors import SettingsError, StorageError
+from chat.review import OperatorRule, Review, VerdictFilter
 from storage.backup import restore_backup
 from storage.store import Store
-from tests.storage_kit import make_turn
+from tests.storage_kit import fill, make_turn
 from webapp.auth import read_key
 from webapp.hub import sync as syncing
 from webapp.hub.dataset import DatasetRemote
@@ -544,6 +545,29 @@ def test_chats_of_a_newer_palaver_are_refused_and_older_ones_taken(make_site, mo
     site.stop()
     monkeypatch.setattr(Store, "schema_revision", lambda store: "9999")
     assert site.wipe().titles() == {"c"}
+
+
+def test_what_reviewers_said_goes_with_its_chat_and_rules_stay(make_site):
+    site = make_site()
+    fill(site.store, "ada", "c")
+    site.store.save_rule(OperatorRule("r", "Rivals", "rivals", patterns=("acme",)), "ada")
+    (verdict,) = site.store.list_verdicts(VerdictFilter(stage="output")).verdicts
+    site.store.record_review(Review(verdict.id, "boss", "correct", ("spam",), "a note"))
+    site.sync.exchange()
+    store = site.stop().wipe().store
+    assert store.list_verdicts(VerdictFilter(ids=(verdict.id,))).verdicts[0].text == verdict.text
+    assert "a note" in [review.note for review in store.read_reviews(verdict.id)]
+    store.delete_user("ada")
+    site.sync.exchange()
+    site.clock.pass_time(days=1, minutes=11)
+    site.sync.exchange()
+    remote = site.make_remote()
+    left = b"".join(dict(remote.read(sorted(remote.list()))).values())
+    assert b"acme" in left and verdict.text.encode() not in left and b"a note" not in left
+    store = site.stop().wipe().store
+    (rule,) = store.list_rules()
+    assert (rule.patterns, rule.created_by) == (("acme",), "")
+    assert store.stats()["verdicts"] == store.stats()["reviews"] == 0
 
 
 def test_a_place_full_of_other_files_is_refused_and_left_alone(make_site, tmp_path, hub):

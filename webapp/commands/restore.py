@@ -1,10 +1,11 @@
 """Put a backup back: the chats, and the key that leads people to theirs.
 
 Stop the server first: while anything has the database open, nothing is restored. Everything in the
-file is checked before anything changes. A database with chats in it is replaced only with --force,
-and is then kept beside the new one, as is an old key. A plain SQLite file of Palaver's can be
-restored too; the key then stays as it is. Where PALAVER_SYNC keeps a copy, the next start brings
-what was restored there, and what is newer than the backup back from there.
+file is checked before anything changes. A database with anything in it (chats, personas, rules, API
+keys) is replaced only with --force, and is then kept beside the new one, as is an old key. A plain
+SQLite file of Palaver's can be restored too; the key then stays as it is. Where PALAVER_SYNC keeps
+a copy, the next start brings what was restored there, and what is newer than the backup back from
+there.
 """
 
 import tarfile
@@ -31,7 +32,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     """Declare the file."""
     parser.add_argument("file", metavar="FILE", type=Path, help="what `backup` wrote")
     parser.add_argument(
-        "--force", action="store_true", help="replace a database that has chats in it"
+        "--force", action="store_true", help="replace a database that has anything in it"
     )
     add_settings(parser, "database_url", "data_dir")
 
