@@ -199,7 +199,8 @@ class Comparison:
     """Several answers to one question as they were shown to somebody.
 
     ``answer_ids`` is in the order shown; ``method`` says how they were drawn, ``probability`` how
-    likely that draw was, so that statistics over many of them can be unbiased.
+    likely that draw was, so that statistics over many of them can be unbiased, and ``draw`` what
+    they were drawn from. ``origin`` is where they were shown: chat, studio, api or import.
     """
 
     id: str
@@ -208,17 +209,35 @@ class Comparison:
     answer_ids: tuple[str, ...]
     method: str = "uniform"
     probability: float = 1.0
+    origin: str = "chat"
+    draw: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Correction:
+    """An answer as somebody rewrote it: ``answer_id`` is the new one, put beside the old one."""
+
+    answer_id: str
+    corrects_id: str
+    author_id: str
+    text: str
 
 
 @dataclass(frozen=True, slots=True)
 class Ranking:
-    """What one person thought of a comparison: groups of equal rank, the best group first."""
+    """What one person thought of a comparison: groups of equal rank, the best group first.
+
+    ``strength`` is how much better the first group is than the last, from 0 to 1; ``elapsed_s``
+    how long the person took. Both are None where nobody said.
+    """
 
     comparison_id: str
     annotator_id: str
     groups: tuple[tuple[str, ...], ...]
     acceptable: frozenset[str] = field(default_factory=frozenset)
     comment: str = ""
+    strength: float | None = None
+    elapsed_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

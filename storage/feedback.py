@@ -3,16 +3,17 @@
 from collections.abc import Iterable
 from datetime import datetime
 
-from sqlalchemy import delete, insert, select
+from sqlalchemy import delete, exists, insert, select
 from sqlalchemy.orm import Session
 
 from chat.errors import InvalidRequest, NotFound
-from chat.types import Comparison, Ranking, Rating
+from chat.types import Comparison, Correction, Ranking, Rating
 from storage.conversations import find_conversation, find_message
 from storage.models import (
     ComparisonAnswerRow,
     ComparisonRow,
     ConversationRow,
+    CorrectionRow,
     MessageRow,
     RankingRow,
     RatingRow,
@@ -20,6 +21,9 @@ from storage.models import (
 from storage.rows import to_rating
 from storage.upsert import insert_if_missing, insert_or_update
 from storage.users import ensure_user
+
+# Ways in which two answers came side by side that ask nobody for an opinion.
+WEAK_METHODS = ("edit", "regenerate")
 
 
 def record_comparison(
@@ -41,6 +45,8 @@ def record_comparison(
         "question_id": comparison.question_id,
         "method": comparison.method,
         "probability": comparison.probability,
+        "origin": comparison.origin,
+        "draw": dict(comparison.draw) or None,
         "created_at": now,
     }
     insert_if_missing(session, ComparisonRow, values)
@@ -80,9 +86,19 @@ def find_comparison(session: Session, owner_id: str, comparison_id: str) -> Comp
 
 
 def to_comparison(session: Session, row: ComparisonRow) -> Comparison:
-    answers = _read_answer_ids(session, row.id)
+    return make_comparison(row, _read_answer_ids(session, row.id))
+
+
+def make_comparison(row: ComparisonRow, answer_ids: tuple[str, ...]) -> Comparison:
     return Comparison(
-        row.id, row.conversation_id, row.question_id, answers, row.method, row.probability
+        row.id,
+        row.conversation_id,
+        row.question_id,
+        answer_ids,
+        row.method,
+        row.probability,
+        row.origin,
+        row.draw or {},
     )
 
 
@@ -93,13 +109,74 @@ def _read_answer_ids(session: Session, comparison_id: str) -> tuple[str, ...]:
     return tuple(session.scalars(query.order_by(ComparisonAnswerRow.position)))
 
 
-def record_ranking(
-    session: Session, owner_id: str, ranking: Ranking, strength: float | None, now: datetime
+def find_unranked(
+    session: Session, owner_id: str, question_id: str, annotator_id: str
+) -> Comparison | None:
+    """Return the newest comparison of answers to a question that `annotator_id` has yet to rank."""
+    is_ranked = exists().where(
+        RankingRow.comparison_id == ComparisonRow.id, RankingRow.annotator_id == annotator_id
+    )
+    query = (
+        select(ComparisonRow)
+        .join(ConversationRow, ConversationRow.id == ComparisonRow.conversation_id)
+        .where(
+            ConversationRow.owner_id == owner_id,
+            ComparisonRow.question_id == question_id,
+            ComparisonRow.method.not_in(WEAK_METHODS),
+            ~is_ranked,
+        )
+        .order_by(ComparisonRow.created_at.desc(), ComparisonRow.id.desc())
+    )
+    row = session.scalar(query.limit(1))
+    return None if row is None else to_comparison(session, row)
+
+
+def withdraw_ranking(
+    session: Session, owner_id: str, comparison_id: str, annotator_id: str
 ) -> None:
+    find_comparison(session, owner_id, comparison_id)
+    session.execute(
+        delete(RankingRow).where(
+            RankingRow.comparison_id == comparison_id, RankingRow.annotator_id == annotator_id
+        )
+    )
+
+
+def record_correction(
+    session: Session, owner_id: str, correction: Correction, now: datetime
+) -> None:
+    """Put a corrected answer beside the one that it corrects, and on display."""
+    _check_rateable(session, owner_id, correction.corrects_id)
+    old = session.get_one(MessageRow, correction.corrects_id)
+    conversation = find_conversation(session, owner_id, old.conversation_id, lock=True)
+    ensure_user(session, correction.author_id, now)
+    message = {
+        "id": correction.answer_id,
+        "conversation_id": old.conversation_id,
+        "parent_id": old.parent_id,
+        "role": "assistant",
+        "content": correction.text,
+        "finish_reason": None,
+        "created_at": now,
+    }
+    session.execute(insert(MessageRow).values(**message))
+    values = {
+        "message_id": correction.answer_id,
+        "corrects_id": correction.corrects_id,
+        "author_id": correction.author_id,
+        "created_at": now,
+    }
+    session.execute(insert(CorrectionRow).values(**values))
+    conversation.current_leaf_id = correction.answer_id
+    conversation.updated_at = now
+
+
+def record_ranking(session: Session, owner_id: str, ranking: Ranking, now: datetime) -> None:
     shown = find_comparison(session, owner_id, ranking.comparison_id).answer_ids
     ranked = [answer_id for group in ranking.groups for answer_id in group]
     _check_distinct(ranked)
     _check_shown([*ranked, *ranking.acceptable], shown)
+    strength = ranking.strength
     if strength is not None and not 0 <= strength <= 1:
         raise InvalidRequest(f"strength is {strength}; allowed is 0 to 1.", param="strength")
     ensure_user(session, ranking.annotator_id, now)
@@ -110,6 +187,7 @@ def record_ranking(
         "acceptable": sorted(ranking.acceptable),
         "comment": ranking.comment,
         "strength": strength,
+        "elapsed_s": ranking.elapsed_s,
         "created_at": now,
         "updated_at": now,
     }

@@ -210,6 +210,8 @@ class ComparisonRow(Base):
     method: Mapped[str]
     probability: Mapped[float]
     created_at: Mapped[datetime]
+    origin: Mapped[str] = mapped_column(server_default=text("'chat'"))
+    draw: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
 
 
 class ComparisonAnswerRow(Base):
@@ -236,6 +238,18 @@ class RankingRow(Base):
     strength: Mapped[float | None]
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
+    elapsed_s: Mapped[float | None]
+
+
+class CorrectionRow(Base):
+    """An answer that a person wrote by changing the model's; it has no row in `generations`."""
+
+    __tablename__ = "corrections"
+
+    message_id: Mapped[str] = _link("messages.id", primary_key=True)
+    corrects_id: Mapped[str] = _link("messages.id", index=True)
+    author_id: Mapped[str] = _link("users.id", index=True)
+    created_at: Mapped[datetime]
 
 
 class RatingRow(Base):

@@ -14,6 +14,7 @@ from storage.models import (
     ComparisonAnswerRow,
     ComparisonRow,
     ConversationRow,
+    CorrectionRow,
     GenerationRow,
     MessageRow,
     RankingRow,
@@ -98,6 +99,7 @@ def _export_conversation(session: Session, conversation_id: str) -> Iterator[Rec
         ("generation", GenerationRow, GenerationRow.message_id),
         ("verdict", VerdictRow, VerdictRow.message_id),
         ("comparison_answer", ComparisonAnswerRow, ComparisonAnswerRow.answer_id),
+        ("correction", CorrectionRow, CorrectionRow.message_id),
     ):
         yield from _export_rows(session, kind, table, column.in_(messages))
     yield from _export_rows(

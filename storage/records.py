@@ -28,8 +28,9 @@ class Consent:
 class RankedComparison:
     """A ranking with all that training needs to make preferences of it.
 
-    `prompt` runs from the root to the question; `answers` and `models` go by answer id, and a
-    model is an empty string where it isn't known.
+    `prompt` runs from the root to the question; `answers`, `models`, the settings (`configs`) and
+    `finish_reasons` go by answer id. A model is an empty string where a person wrote the answer.
+    `has_consent` says whether the owner of the conversation lets it be used for the purpose.
     """
 
     comparison: Comparison
@@ -37,7 +38,10 @@ class RankedComparison:
     prompt: tuple[Message, ...]
     answers: Mapping[str, Message]
     models: Mapping[str, str]
-    strength: float | None
+    configs: Mapping[str, Mapping[str, Any]]
+    finish_reasons: Mapping[str, str]
+    owner_id: str
+    has_consent: bool
     ranked_at: datetime
 
 

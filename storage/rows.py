@@ -115,6 +115,8 @@ def to_ranking(row: RankingRow) -> Ranking:
         tuple(tuple(group) for group in row.groups),
         frozenset(row.acceptable),
         row.comment,
+        row.strength,
+        row.elapsed_s,
     )
 
 

@@ -10,6 +10,7 @@ from storage.conversations import find_conversation
 from storage.models import (
     ConsentRow,
     ConversationRow,
+    CorrectionRow,
     RankingRow,
     RatingRow,
     ReviewRow,
@@ -63,6 +64,7 @@ def move_user(session: Session, from_id: str, to_id: str, now: datetime) -> None
         ConversationRow.owner_id,
         ConsentRow.user_id,
         ReviewRow.reviewer_id,
+        CorrectionRow.author_id,
         RuleRow.created_by,
         RuleRow.updated_by,
     ):

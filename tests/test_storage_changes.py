@@ -20,7 +20,7 @@ from chat.errors import (
     StorageError,
 )
 from chat.review import OperatorRule, Review
-from chat.types import Persona, Rating, Verdict
+from chat.types import Correction, Persona, Rating, Verdict
 from storage.models import Base
 from storage.records import ApiKey, Job
 from storage.schema import prepare_schema
@@ -67,6 +67,8 @@ def fill_all(store: Store) -> None:
     fill(store, "bob", "bobs")
     store.set_consent("ann", "training", True, version="v1")
     store.set_consent("ann", "training", False, conversation_id="c")
+    answer_id = store.read_branch("ann", "c")[-1].id
+    store.record_correction("ann", Correction("corrected", answer_id, "ann", "as it should be"))
     store.save_persona(Persona("pirate", "Pirate", settings={"temperature": 0.5}))
     store.record_api_key(ApiKey("k", "laptop", "ab" * 32))
     store.record_model("tiny", "abc", {"context_length": 512})
@@ -94,6 +96,7 @@ def test_cascades_are_noted_down_to_the_last_row(store: Store, copy: Store):
     assert {record["table"] for record in gone} == {
         "users", "consents", "conversations", "messages", "generations", "verdicts",
         "comparisons", "comparison_answers", "rankings", "ratings", "refusals", "reviews",
+        "corrections",
     }  # fmt: skip
     sync(store, copy)
     assert read_rows(copy) == read_rows(store)
@@ -191,8 +194,8 @@ def test_what_moved_away_outlives_whom_it_moved_from(store: Store, copy: Store, 
     while (changes := store.read_changes(limit)).last:
         copy.apply_changes(changes.records)
         store.forget_changes(changes.last)
-        assert copy.stats()["messages"] == 6
-    assert len(copy.read_tree("cleo", "c")) == 3
+        assert copy.stats()["messages"] == 7
+    assert len(copy.read_tree("cleo", "c")) == 4
     assert read_rows(copy) == read_rows(store)
 
 
@@ -427,7 +430,7 @@ def test_other_databases_and_limits_are_refused(store: Store):
         ):
             with pytest.raises(SettingsError, match="allowed is SQLite"):
                 attempt()
-        assert other.schema_revision() == store.schema_revision() == "0003"
+        assert other.schema_revision() == store.schema_revision() == "0004"
 
 
 def test_store_is_empty_until_somebody_comes(store: Store):

@@ -1,11 +1,12 @@
 """Comparisons, rankings and ratings, and how they leave for training."""
 
 from dataclasses import replace
+from itertools import groupby
 
 import pytest
 
 from chat.errors import InvalidRequest, NotFound
-from chat.types import Comparison, Ranking, Rating
+from chat.types import Comparison, Correction, Ranking, Rating
 from storage.store import Store
 from tests.storage_kit import fill, make_turn, record_chain, run_at_once, store_fixture
 
@@ -50,11 +51,11 @@ def test_new_ranking_replaces_the_annotators_old_one(store: Store):
     fill(store, "ann", "c")
     better, worse = store.read_comparison("ann", "cmp-c").answer_ids
     changed = Ranking("cmp-c", "ann", ((worse, better),), frozenset({worse}), "a tie 🙂")
-    store.record_ranking("ann", changed, strength=0.5)
+    store.record_ranking("ann", replace(changed, strength=0.5))
     store.record_ranking("ann", replace(changed, annotator_id="judge"))
     found = {r.ranking.annotator_id: r for r in store.export_rankings()}
-    assert found["ann"].ranking == changed
-    assert (found["ann"].strength, found["judge"].strength) == (0.5, None)
+    assert found["ann"].ranking == replace(changed, strength=0.5)
+    assert (found["ann"].ranking.strength, found["judge"].ranking.strength) == (0.5, None)
     assert store.stats()["rankings"] == 2
 
 
@@ -79,7 +80,7 @@ def test_ranking_of_what_was_not_shown_is_refused(store: Store):
         with pytest.raises(InvalidRequest):
             store.record_ranking("ann", Ranking("cmp-c", "ann", groups, acceptable))
     with pytest.raises(InvalidRequest, match="0 to 1"):
-        store.record_ranking("ann", before.ranking, strength=1.5)
+        store.record_ranking("ann", replace(before.ranking, strength=1.5))
     assert list(store.export_rankings()) == [before]
 
 
@@ -154,3 +155,61 @@ def test_question_cannot_be_rated(store: Store):
         store.record_rating("ann", Rating(turn.question_id, "ann", 1))
     with pytest.raises(InvalidRequest, match="-1 and 1"):
         store.record_rating("ann", Rating(turn.answer_id, "ann", 0))  # type: ignore[arg-type]
+
+
+def test_a_comparison_is_unranked_until_its_reader_ranks_it(store: Store):
+    fill(store, "ann", "c")
+    (ranked,) = store.export_rankings()
+    shown = ranked.comparison
+    assert store.find_unranked("ann", shown.question_id, "ann") is None
+    assert store.find_unranked("ann", shown.question_id, "judge") == shown
+    assert store.find_unranked("bob", shown.question_id, "judge") is None
+    store.withdraw_ranking("ann", shown.id, "ann")
+    assert store.find_unranked("ann", shown.question_id, "ann") == shown
+    with pytest.raises(NotFound):
+        store.withdraw_ranking("bob", shown.id, "ann")
+
+
+def test_what_nobody_was_asked_about_is_not_unranked(store: Store):
+    fill(store, "ann", "c")
+    (ranked,) = store.export_rankings()
+    shown = replace(ranked.comparison, id="again", method="regenerate")
+    store.record_comparison("ann", shown)
+    assert store.find_unranked("ann", shown.question_id, "ann") is None
+
+
+def test_where_and_from_what_a_comparison_was_drawn_is_kept(store: Store):
+    fill(store, "ann", "c")
+    (ranked,) = store.export_rankings()
+    draw = {"sources": [{"model": "m", "settings": {"temperature": 0.9}}]}
+    shown = replace(ranked.comparison, id="new", origin="studio", draw=draw, probability=0.25)
+    store.record_comparison("ann", shown)
+    assert store.read_comparison("ann", "new") == shown
+
+
+def test_a_corrected_answer_stands_beside_the_old_one_and_is_on_display(store: Store):
+    fill(store, "ann", "c")
+    thread = store.read_thread("ann", "c", annotator_id="ann")
+    old = thread.messages[-1]
+    store.record_correction("ann", Correction("new", old.stored.id, "ann", "As it should be. ☕"))
+    (*_, shown) = store.read_thread("ann", "c", annotator_id="ann").messages
+    assert shown.stored.message.content == "As it should be. ☕"
+    assert shown.versions == (*old.versions, "new") and shown.generation is None
+    with pytest.raises(NotFound):
+        store.record_correction("bob", Correction("x", old.stored.id, "bob", "mine"))
+    with pytest.raises(NotFound):
+        store.record_correction("ann", Correction("x", old.stored.parent_id, "ann", "a question"))
+    kinds = [record["kind"] for record in store.export_user("ann")]
+    assert kinds.count("correction") == 1
+
+
+def test_rankings_on_one_question_come_together(store: Store):
+    for number in range(3):
+        fill(store, "ann", f"c{number}")
+    questions = []
+    for ranked in list(store.export_rankings()):
+        for judge in ("x", "y"):
+            store.record_ranking("ann", replace(ranked.ranking, annotator_id=judge))
+    questions = [ranked.comparison.question_id for ranked in store.export_rankings()]
+    assert len(questions) == 9
+    assert [q for q, _ in groupby(questions)] == list(dict.fromkeys(questions))

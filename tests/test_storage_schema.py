@@ -154,6 +154,18 @@ def test_what_the_third_version_added_is_kept(tmp_path: Path):
         assert (rule.id, rule.patterns, rule.is_active) == ("rivals", ("acme",), True)
 
 
+def test_what_the_fourth_version_added_is_kept(tmp_path: Path):
+    path = tmp_path / "v4.db"
+    shutil.copy(ASSETS / "v4.db", path)
+    with Store.open(f"sqlite:///{path}") as store:
+        (ranked,) = store.export_rankings()
+        assert (ranked.ranking.strength, ranked.ranking.elapsed_s) == (0.75, 12.5)
+        shown = store.read_comparison("ann", "drawn")
+        assert (shown.origin, shown.probability) == ("studio", 0.25)
+        assert shown.draw == {"sources": [{"model": "toy", "settings": {"temperature": 0.9}}]}
+        assert "A plant, and a drink." in [m.message.content for m in store.read_tree("ann", "tea")]
+
+
 # As the first version wrote them: ids of consents and verdicts were numbers.
 _FIRST_ROWS = """
 INSERT INTO users VALUES ('ann', '2026-01-01 00:00:00');

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from chat.types import Comparison, Ranking, Rating
+from chat.types import Comparison, Correction, Ranking, Rating
 from storage import exports, feedback
 from storage.parts.part import Part
 from storage.records import RankedComparison
@@ -24,15 +24,34 @@ class Opinions(Part):
         with self._database.read() as session:
             return feedback.find_comparison(session, owner_id, comparison_id)
 
-    def record_ranking(
-        self, owner_id: str, ranking: Ranking, *, strength: float | None = None
-    ) -> None:
+    def find_unranked(
+        self, owner_id: str, question_id: str, annotator_id: str
+    ) -> Comparison | None:
+        """Return the newest comparison of answers to a question that an annotator hasn't ranked."""
+        with self._database.read() as session:
+            return feedback.find_unranked(session, owner_id, question_id, annotator_id)
+
+    def record_ranking(self, owner_id: str, ranking: Ranking) -> None:
         """Remember what an annotator thinks; a new ranking replaces their old one.
 
-        `strength` is how sure they are, from 0 to 1. Answers may be left out of the groups.
+        Answers may be left out of the groups.
         """
         with self._database.write() as session:
-            feedback.record_ranking(session, owner_id, ranking, strength, self._clock.now())
+            feedback.record_ranking(session, owner_id, ranking, self._clock.now())
+
+    def withdraw_ranking(self, owner_id: str, comparison_id: str, annotator_id: str) -> None:
+        """Forget what an annotator thought of a comparison, if they said anything."""
+        with self._database.write() as session:
+            feedback.withdraw_ranking(session, owner_id, comparison_id, annotator_id)
+
+    def record_correction(self, owner_id: str, correction: Correction) -> None:
+        """Put a corrected answer beside the old one, and on display.
+
+        Raises:
+            NotFound: there is no such answer in a conversation of `owner_id`.
+        """
+        with self._database.write() as session:
+            feedback.record_correction(session, owner_id, correction, self._clock.now())
 
     def record_rating(self, owner_id: str, rating: Rating) -> None:
         """Remember a thumb; a new one replaces the annotator's old one."""
@@ -50,5 +69,8 @@ class Opinions(Part):
             return feedback.read_ratings(session, owner_id, conversation_id)
 
     def export_rankings(self, *, purpose: str | None = None) -> Iterator[RankedComparison]:
-        """Yield the rankings for training, with `purpose` only those it was agreed to for."""
+        """Yield the rankings for training, those on one question together.
+
+        With `purpose` only those in conversations that may be used for it.
+        """
         return exports.export_rankings(self._database, purpose)

@@ -164,7 +164,7 @@ def to_record(ranked: "RankedComparison") -> dict[str, Any]:
             if answer_id in ranked.answers
         ],
         "groups": [list(group) for group in ranking.groups],
-        "strength": ranked.strength,
+        "strength": ranking.strength,
         "comment": ranking.comment,
         "method": comparison.method,
         "probability": comparison.probability,
