@@ -105,7 +105,7 @@ class LocalBackend:
     @classmethod
     def load(
         cls,
-        path: str | Path,
+        path: str | Path | ModelDir,
         *,
         device: Device = "auto",
         max_running: int = 16,
@@ -114,7 +114,7 @@ class LocalBackend:
         context_length: int | None = None,
         verify: bool = True,
     ) -> "LocalBackend":
-        """Load the model folder at `path` and start its engine.
+        """Load the model folder at `path` (or one that is read already) and start its engine.
 
         Up to `max_running` answers are written at the same time and `max_waiting` more wait.
         `context_length` can make the model's own shorter, to save memory.
@@ -127,7 +127,7 @@ class LocalBackend:
         _check_at_least("max_running", max_running, 1)
         _check_at_least("max_waiting", max_waiting, 0)
         _check_at_least("threads", threads, 0)
-        model = ModelDir.load(path, verify=verify)
+        model = path if isinstance(path, ModelDir) else ModelDir.load(path, verify=verify)
         length = _choose_context_length(context_length, model.manifest.context_length)
         runner = ModelRunner.load(model, device=device, threads=threads, context_length=length)
         engine = Engine(

@@ -8,17 +8,17 @@ from contextlib import suppress
 from dataclasses import replace
 
 from chat.errors import ModeratorError
-from chat.types import Stage, Verdict
+from chat.types import Stage
 from moderation.base import ModerationContext, Moderator
 from moderation.crew import Overdue
 from moderation.listening import Listener
 from moderation.member import Crews, Limits, Member
 from moderation.policy import Decision, Policy
+from moderation.redaction import ask_redactors
+from moderation.shadows import Shadows, with_shadows
 from moderation.steps import Round, ask, make_steps
 
 _INLINE_CHARS = 4_000
-# So many checks in shadow may be under way: those beyond are left out, for nobody waits for them.
-_MOST_SHADOWS = 64
 
 
 class Chain:
@@ -55,7 +55,7 @@ class Chain:
         """
         self._limits = Limits(timeout_s, max_failures, cool_down_s, clock)
         self._crews = Crews.of(max_threads)
-        self._shadows: set[asyncio.Task[Verdict]] = set()
+        self._shadows = Shadows()
         members: dict[str, Member] = {}
         for moderator in moderators:
             member = Member(moderator, self._crews, self._limits)
@@ -80,7 +80,8 @@ class Chain:
     async def check_many(self, contexts: Sequence[ModerationContext]) -> list[Decision]:
         """Judge the last message of each context; moderators that can take them as one batch."""
         rounds = [Round(context) for context in contexts]
-        shadows = [self._begin_shadows(context) for context in contexts]
+        on_trial = [self._members[name] for name in sorted(self.policy.shadow & {*self._members})]
+        shadows = [self._shadows.begin(on_trial, context, self.policy) for context in contexts]
         try:
             for number, step in enumerate(self._steps):
                 asked = [r for r in rounds if not r.is_over and step.asks(r, self.policy)]
@@ -91,30 +92,20 @@ class Chain:
                 for one in asked if later else rounds:
                     one.decide(self.policy, later)
         except BaseException:
-            for task in (task for tasks in shadows for task in tasks):
-                task.cancel()
+            for pending in (pending for some in shadows for pending in some):
+                pending.checking.cancel()
             raise
-        return [
-            _with_shadows(one.decision, self.policy, one.context.stage, tasks)
-            for one, tasks in zip(rounds, shadows, strict=True)
-        ]
+        return [with_shadows(one.decision, some) for one, some in zip(rounds, shadows, strict=True)]
 
-    def _begin_shadows(self, context: ModerationContext) -> list[asyncio.Task[Verdict]]:
-        """Begin the checks that are only recorded: nobody waits for them."""
-        tasks = []
-        for name in sorted(self.policy.shadow & self._members.keys()):
-            member = self._members[name]
-            if context.stage in member.manifest.stages and len(self._shadows) < _MOST_SHADOWS:
-                task = asyncio.create_task(self._judge_in_shadow(member, context))
-                self._shadows.add(task)  # or else it may vanish before it is done
-                task.add_done_callback(self._shadows.discard)
-                tasks.append(task)
-        return tasks
+    async def redact_refused(self, context: ModerationContext, decision: Decision) -> Decision:
+        """Return a refusal with all that is to be redacted in the text, which may be kept: some
+        who redact may not have been asked any more. See `moderation.redaction`."""
+        return await ask_redactors(self._members.values(), self.policy, context, decision)
 
-    async def _judge_in_shadow(self, member: Member, context: ModerationContext) -> Verdict:
-        verdict = await member.judge(context, in_shadow=True)
-        [marked] = self.policy.decide(context.stage, [verdict]).verdicts
-        return marked
+    def may_redact(self, stage: Stage, names: Collection[str]) -> bool:
+        """Say if what one of these moderators finds may have to be redacted."""
+        known = (self._members[name].manifest for name in {*names} - self.policy.shadow)
+        return any(self.policy.may_redact(stage, manifest.categories) for manifest in known)
 
     def watches(self, stage: Stage) -> bool:
         """Say if any moderator judges texts of this stage."""
@@ -208,15 +199,3 @@ async def _normalise(contexts: Sequence[ModerationContext]) -> None:
     for context in contexts:
         if len(context.text) > _INLINE_CHARS:
             await asyncio.to_thread(getattr, context, "views")
-
-
-def _with_shadows(
-    decision: Decision, policy: Policy, stage: Stage, tasks: Sequence[asyncio.Task[Verdict]]
-) -> Decision:
-    """Return `decision` with what came in shadow meanwhile, and what is still to come."""
-    if not tasks:
-        return decision
-    pending = tuple(task for task in tasks if not task.done())
-    done = replace(decision, pending=tuple(task for task in tasks if task.done()))
-    verdicts = (*decision.verdicts, *done.late_verdicts())
-    return replace(decision, verdicts=verdicts, pending=pending)

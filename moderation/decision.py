@@ -1,19 +1,38 @@
 """What is to be done with a text, and the words for it."""
 
+import asyncio
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, get_args
+from typing import get_args
 
 from chat.types import Action, Span, Verdict
-
-if TYPE_CHECKING:
-    import asyncio
 
 ERROR = "error"  # the category of a moderator that failed
 SHADOW = "shadow"  # the reason of a verdict that was only recorded
 ACTIONS: tuple[Action, ...] = get_args(Action)  # mildest first
 _SEVERITIES = {action: place for place, action in enumerate(ACTIONS)}
 REFUSALS: tuple[Action, ...] = ("template", "block", "escalate")
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """A check in shadow; ``late`` is what the record says if it isn't done when that is written."""
+
+    checking: asyncio.Future[Verdict]
+    late: Verdict
+
+    @property
+    def verdict(self) -> Verdict:
+        """What it came to, as far as it is known."""
+        task = self.checking
+        is_known = task.done() and not task.cancelled() and task.exception() is None
+        return task.result() if is_known else self.late
+
+
+async def settle(pending: Iterable[Pending], wait_s: float | None = None) -> None:
+    """Wait for checks in shadow, so long at most, or as long as they take."""
+    if tasks := [one.checking for one in pending]:
+        await asyncio.wait(tasks, timeout=wait_s)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +46,7 @@ class Decision:
     category: str = ""
     verdicts: tuple[Verdict, ...] = ()
     redactions: tuple[Span, ...] = ()
-    pending: "tuple[asyncio.Task[Verdict], ...]" = field(default=(), compare=False, repr=False)
+    pending: tuple[Pending, ...] = field(default=(), compare=False, repr=False)
 
     @property
     def is_refused(self) -> bool:
@@ -44,9 +63,9 @@ class Decision:
         return "".join(parts) + text[last:]
 
     def late_verdicts(self) -> tuple[Verdict, ...]:
-        """Return what came from moderators in shadow since the decision, for the record."""
-        done = (task for task in self.pending if task.done() and not task.cancelled())
-        return tuple(task.result() for task in done if task.exception() is None)
+        """Return for the record what came from moderators in shadow since the decision, or that
+        it has not come yet."""
+        return tuple(one.verdict for one in self.pending)
 
 
 def placeholder(category: str) -> str:

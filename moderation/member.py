@@ -67,6 +67,7 @@ class Member:
         self._num_checks = 0
         self._num_errors = 0
         self._last_error = ""
+        self._to_mend = ""
         self._total_ms = 0.0
 
     @property
@@ -197,6 +198,7 @@ class Member:
         self._num_checks += 1
         self._total_ms += verdict.latency_ms
         if verdict.outcome != "error":
+            self._to_mend = ""
             self._breaker.record_success()
             return
         self._num_errors += 1
@@ -204,6 +206,7 @@ class Member:
             self._breaker.record_nothing()
             return
         self._last_error = verdict.reason
+        self._to_mend = verdict.reason if verdict.reason in NEVER_OPEN else ""
         self._breaker.record_failure()
         _log.warning("moderator %s failed: %s", self.manifest.name, verdict.reason)
 
@@ -216,6 +219,8 @@ class Member:
             "checks": self._num_checks,
             "errors": self._num_errors,
             "last_error": self._last_error,
+            # Why it can't work before the operator has seen to it.
+            "to_mend": self._to_mend,
             "mean_ms": round(self._total_ms / max(self._num_checks, 1), 3),
         }
         if isinstance(self.moderator, RemoteModerator):

@@ -152,6 +152,12 @@ class Policy:
         }
         return replace(self, rules=rules)
 
+    @property
+    def named(self) -> frozenset[str]:
+        """The categories that have rules of their own, at any stage, for any audience."""
+        everybody = (self.rules, *self.audiences.values())
+        return frozenset(name for rules in everybody for table in rules.values() for name in table)
+
     def action_for(self, stage: Stage, category: str, score: float) -> Action:
         """Return the most severe action among the rules whose threshold `score` reaches."""
         table = self.rules.get(stage, {})
@@ -161,6 +167,14 @@ class Policy:
             if score >= rule.threshold and severity(rule.action) > severity(action):
                 action = rule.action
         return action
+
+    def may_redact(self, stage: Stage, categories: Collection[str]) -> bool:
+        """Say if what is found of these categories, or (where there are none) of any, may have to
+        be redacted."""
+        heads = {category.partition("/")[0] for category in categories}
+        tables = self.rules.get(stage, {}).items()
+        rules = [rules for name, rules in tables if not heads or name.partition("/")[0] in heads]
+        return any(rule.action == "redact" for some in (self.default, *rules) for rule in some)
 
     def refuses(self, stage: Stage, category: str, score: float) -> bool:
         """Say if a text with such a score must not be used or shown."""
@@ -204,7 +218,7 @@ class Policy:
     def _as_shadow(self, verdict: Verdict) -> Verdict:
         reason = verdict.reason
         if not reason.startswith(SHADOW):
-            reason = f"{SHADOW}:{reason}" if verdict.outcome == "error" and reason else SHADOW
+            reason = f"{SHADOW}:{reason}" if verdict.outcome != "judged" and reason else SHADOW
         return replace(self._mark(verdict, "allow", ""), reason=reason)
 
     def _mark(self, verdict: Verdict, action: Action, category: str) -> Verdict:

@@ -3,6 +3,7 @@
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 
 from chat.errors import ModeratorError
@@ -60,10 +61,12 @@ class RulesModerator:
                     f"The moderator 'rules' has no rules for the language {language!r}; "
                     f"allowed are {', '.join(ours)}."
                 )
-        paths = [Path(file) for file in files]
-        if built_in:
-            paths += [path for name, path in ours.items() if not languages or name in languages]
-        self._files = [*read_rows(rules), *(RuleReader(path.name).read(path) for path in paths)]
+        wanted = [path for name, path in ours.items() if not languages or name in languages]
+        self._files = [
+            *read_rows(rules),
+            *(RuleReader(Path(file).name).read(Path(file)) for file in files),
+            *(_read_built_in(path) for path in (wanted if built_in else ())),
+        ]
         known = [rule for file in self._files for rule in file.rules]
         self.manifest = Manifest(
             "rules",
@@ -86,6 +89,13 @@ class RulesModerator:
                     settled = min(settled, _settle(file, view, matches, context.open_from))
         verdict = self.manifest.verdict(context.stage, spans)
         return replace(verdict, settled=settled) if context.is_partial else verdict
+
+
+@cache
+def _read_built_in(path: Path) -> RuleFile:
+    """Read a file that comes with Palaver: once, as it takes seconds, and each rule that an
+    operator changes makes the moderator anew."""
+    return RuleReader(path.name).read(path)
 
 
 def _to_span(match: _Match, view: View) -> Span:

@@ -2,12 +2,14 @@
 
 import re
 from bisect import bisect_left
-from dataclasses import replace
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from chat.types import Message, Span, Verdict
 from moderation.base import ModerationContext, keep_spans
 from moderation.chain import Chain
+from moderation.decision import SHADOW, Pending, settle
 from moderation.policy import Decision, placeholder, severity
 from moderation.text.prefixes import WORD_END
 from moderation.text.view import View
@@ -21,6 +23,15 @@ _MIN_SENTENCE_CHARS = 16
 # How much of what was released is judged again, as context of what follows.
 _CONTEXT_CHARS = 2_000
 _SENTENCE_END = re.compile(r"(?:[.!?:;…][\"')\]]*\s|[\n。！？])$")
+
+
+@dataclass(frozen=True, slots=True)
+class _Shadows:
+    """What is still to come for the text from ``start``, of which ``part`` is new and settled."""
+
+    pending: tuple[Pending, ...]
+    start: int
+    part: tuple[int, int]
 
 
 class OutputGate:
@@ -58,6 +69,7 @@ class OutputGate:
         self._scanned = 0  # up to where it was searched for ends of words
         self._shown: list[str] = []
         self._worst: dict[str, Verdict] = {}
+        self._shadows: list[_Shadows] = []
         empty = Message("assistant", "")
         self._listeners = chain.listen(ModerationContext((*history, empty), "output", True, locale))
 
@@ -68,7 +80,10 @@ class OutputGate:
 
     @property
     def verdicts(self) -> tuple[Verdict, ...]:
-        """For each moderator one verdict on the whole answer, as bad as the worst on a part."""
+        """For each moderator one verdict on the whole answer, as bad as the worst on a part.
+
+        Those in shadow are all among them once the gate has settled.
+        """
         return tuple(self._worst.values())
 
     async def feed(self, text: str) -> str:
@@ -96,6 +111,14 @@ class OutputGate:
             return ""
         return self._release(len(self._text), _shift(decision.redactions, start))
 
+    async def settle(self, wait_s: float) -> None:
+        """Take on record what moderators in shadow found; waits for them so long at most."""
+        await settle([one for shadows in self._shadows for one in shadows.pending], wait_s)
+        for shadows in self._shadows:
+            found = (keep_spans(one.verdict, *shadows.part) for one in shadows.pending)
+            self._record(found, shadows.start)
+        self._shadows.clear()
+
     async def close(self) -> None:
         """End what the moderators have begun for this answer; to be called on every path."""
         for listener in self._listeners.values():
@@ -119,7 +142,11 @@ class OutputGate:
         passed = self._passed - start
         verdicts = [keep_spans(verdict, passed, limit) for verdict in found.verdicts]
         decision = self._chain.policy.decide("output", verdicts)
-        self._remember(decision, start)
+        if severity(decision.action) >= severity(self.decision.action):
+            self.decision = decision
+        self._record(decision.verdicts, start)
+        if found.pending:
+            self._shadows.append(_Shadows(found.pending, start, (passed, limit)))
         return decision
 
     def _next_stop(self) -> int | None:
@@ -178,10 +205,8 @@ class OutputGate:
         self._shown.append(shown)
         return shown
 
-    def _remember(self, decision: Decision, start: int) -> None:
-        if severity(decision.action) >= severity(self.decision.action):
-            self.decision = decision
-        for verdict in decision.verdicts:
+    def _record(self, verdicts: Iterable[Verdict], start: int) -> None:
+        for verdict in verdicts:
             verdict = replace(verdict, spans=_shift(verdict.spans, start), settled=None)
             before = self._worst.get(verdict.moderator)
             self._worst[verdict.moderator] = _merge(before, verdict) if before else verdict
@@ -215,6 +240,8 @@ def _merge(before: Verdict, after: Verdict) -> Verdict:
     )
 
 
-def _badness(verdict: Verdict) -> tuple[int, bool, float]:
+def _badness(verdict: Verdict) -> tuple[int, bool, float, bool]:
     is_error = verdict.outcome == "error"
-    return severity(verdict.action), is_error, max(verdict.scores.values(), default=0.0)
+    is_missing = verdict.reason.startswith(f"{SHADOW}:")
+    score = max(verdict.scores.values(), default=0.0)
+    return severity(verdict.action), is_error, score, is_missing

@@ -53,6 +53,7 @@ HOMES = {
     "pygments": ["webapp/ui"],
     "re2": ["moderation"],
     "httpcore": ["moderation/guards"],
+    "pyarrow": ["preferences/parquet.py"],
 }
 
 
@@ -92,9 +93,11 @@ def test_in_webapp_only_the_turn_and_what_puts_it_together_know_the_worlds_below
             "keys",
             "drafting",
             "guard",
+            "guard_model",
             "loading",
             "memory",
             "preflight",
+            "recording",
             "review",
             "server",
         )

@@ -9,6 +9,7 @@ import pytest
 
 from chat.errors import ModeratorError
 from moderation.chain import Chain
+from moderation.decision import settle as wait_for
 from moderation.policy import Group, Policy
 from moderation.registry import load_moderators
 from tests.moderation_kit import BAD, FINE, Scripted, ask, in_groups, standard
@@ -166,8 +167,7 @@ async def test_a_shadow_never_decides_and_is_recorded(answer):
 
 async def settle(decision):
     """Return the decision with what came late."""
-    if decision.pending:
-        await asyncio.wait(decision.pending)
+    await wait_for(decision.pending)
     return replace(decision, verdicts=(*decision.verdicts, *decision.late_verdicts()), pending=())
 
 
@@ -178,9 +178,12 @@ async def test_a_shadow_that_hangs_keeps_nobody_waiting_and_takes_nobody_s_seat(
     chain = Chain((old, hanging), in_shadow("new"), timeout_s=20, max_threads=1)
     decisions = await asyncio.gather(*(chain.check(ask("x")) for _ in range(200)))
     assert not any(decision.is_refused for decision in decisions)
-    assert all([v.moderator for v in d.verdicts] == ["old"] for d in decisions)
-    # And those that wait for it in vain are bounded.
-    assert sum(len(decision.pending) for decision in decisions) <= 64
+    # Those that wait for it in vain are bounded, and of the others it is said, too.
+    assert sum(len(decision.pending) for decision in decisions) == 64
+    for decision in decisions:
+        (found,) = (*decision.verdicts[1:], *decision.late_verdicts())
+        reason = "shadow:late" if decision.pending else "shadow:busy"
+        assert (found.moderator, found.outcome, found.reason) == ("new", "abstained", reason)
     release.set()
 
 
@@ -189,10 +192,12 @@ async def test_a_slow_shadow_is_recorded_when_it_comes():
     chain = Chain((Scripted(FINE, name="old"), slow), in_shadow("new"))
     decision = await chain.check(ask("x"))
     assert [v.moderator for v in decision.verdicts] == ["old"]
-    assert decision.late_verdicts() == ()
-    await asyncio.wait(decision.pending)
-    (late,) = decision.late_verdicts()
-    assert (late.scores, late.action, late.reason) == ({"hate": 0.99}, "allow", "shadow")
+    (missing,) = decision.late_verdicts()
+    assert (missing.outcome, missing.action) == ("abstained", "allow")
+    assert (missing.reason, missing.policy_version) == ("shadow:late", standard().version)
+    await wait_for(decision.pending)
+    (verdict,) = decision.late_verdicts()
+    assert (verdict.scores, verdict.action, verdict.reason) == (BAD["scores"], "allow", "shadow")
 
 
 async def test_a_shadow_covers_holds_back_and_replaces_nothing():

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chat.errors import ModeratorError
+from chat.errors import EngineError, InvalidRequest, ModeratorError
 from chat.types import Message, Verdict
 from moderation.base import ModerationContext
 from moderation.categories import CATEGORIES
@@ -307,26 +307,78 @@ def test_several_questions_share_one_deadline(service, make):
 
 @pytest.mark.parametrize("preset", PRESETS)
 def test_a_model_in_this_process_does_as_well(preset: str):
-    asked: list[tuple[object, int]] = []
+    asked: list[tuple[object, int, float]] = []
 
-    def generate(turns, max_tokens: int) -> str:
-        asked.append((turns, max_tokens))
+    def generate(turns, max_tokens: int, end: float) -> str:
+        asked.append((turns, max_tokens, end))
         return BAD[preset]
 
-    moderator = GuardLlmModerator(preset, generate=generate)
+    moderator = GuardLlmModerator(preset, generate=generate, timeout_s=50)
     assert not moderator.manifest.needs_network
     assert high(judge(moderator, "a text")) == FOUND[preset]
-    assert all(turns and limit > 0 for turns, limit in asked)
+    assert all(turns and limit > 0 for turns, limit, _ in asked)
+    assert all(0 < end - time.monotonic() <= 50 for _, _, end in asked)
     moderator.close()
+
+
+@pytest.mark.parametrize(
+    ("error", "word"),
+    [
+        (TimeoutError(), "timeout"),
+        (InvalidRequest("9 tokens", code="context_length_exceeded"), "too-long"),
+        (InvalidRequest("refused"), "engine"),
+        (EngineError("broken"), "engine"),
+        (ValueError("a text"), "engine"),
+    ],
+)
+def test_what_goes_wrong_in_this_process_has_a_word(error: Exception, word: str):
+    def generate(turns, max_tokens: int, end: float) -> str:
+        raise error
+
+    for preset in ("llama-guard-3", "shieldgemma"):
+        verdict = judge(GuardLlmModerator(preset, generate=generate), "a text")
+        assert (verdict.outcome, verdict.reason) == ("error", word)
+
+
+def test_parts_that_come_after_the_deadline_are_not_asked_about():
+    ends: list[float] = []
+
+    def generate(turns, max_tokens: int, end: float) -> str:
+        ends.append(end)
+        time.sleep(max(end - time.monotonic(), 0))
+        return "safe"
+
+    moderator = GuardLlmModerator(
+        "llama-guard-3", generate=generate, timeout_s=0.2, max_chars=500, max_parts=64, history=0
+    )
+    assert judge(moderator, "word " * 3600).reason == "timeout"
+    assert len(ends) <= 8 and len(set(ends)) <= 1  # as many as may be asked about at once
+
+
+def test_a_model_in_this_process_is_closed_with_its_moderator():
+    class Model:
+        num_closed = 0
+
+        def __call__(self, turns, max_tokens: int, end: float) -> str:
+            return "safe"
+
+        def close(self) -> None:
+            self.num_closed += 1
+
+    model = Model()
+    chain = Chain((GuardLlmModerator("llama-guard-3", generate=model),), Policy("p", "1", {}))
+    assert model.num_closed == 0
+    chain.close()
+    assert model.num_closed == 1
 
 
 async def test_an_engine_that_fails_or_hangs_is_a_failure():
     may_go = threading.Event()
 
-    def fail(turns, max_tokens: int) -> str:
+    def fail(turns, max_tokens: int, end: float) -> str:
         raise RuntimeError("a text of the conversation")
 
-    def hang(turns, max_tokens: int) -> str:
+    def hang(turns, max_tokens: int, end: float) -> str:
         may_go.wait(20)
         return "safe"
 
@@ -344,7 +396,7 @@ async def test_an_engine_that_fails_or_hangs_is_a_failure():
 def test_what_looks_like_a_models_own_marks_is_disarmed():
     seen: list[str] = []
 
-    def generate(turns, max_tokens: int) -> str:
+    def generate(turns, max_tokens: int, end: float) -> str:
         seen.append(turns[-1]["content"])
         return "safe"
 
@@ -358,7 +410,7 @@ def test_what_looks_like_a_models_own_marks_is_disarmed():
 @pytest.mark.parametrize("preset", PRESETS)
 def test_each_keeps_the_contract(preset: str):
     moderator = GuardLlmModerator(
-        preset, generate=lambda turns, limit: BAD[preset], max_chars=2_000_000
+        preset, generate=lambda turns, limit, end: BAD[preset], max_chars=2_000_000
     )
     assert check_moderator(moderator, samples=["Something awful"], timeout_s=60) == []
 
@@ -416,7 +468,7 @@ def test_any_answer_is_read_or_refused(reader: str, answer: str):
 @pytest.mark.parametrize("preset", PRESETS)
 @given(answer=ANSWERS)
 def test_any_answer_becomes_a_verdict(preset: str, answer: str):
-    moderator = GuardLlmModerator(preset, generate=lambda turns, limit: answer)
+    moderator = GuardLlmModerator(preset, generate=lambda turns, limit, end: answer)
     asked = context("a text", "output")
     verdict = read_verdict(moderator.check(asked), moderator.manifest, asked)
     assert verdict.outcome in ("judged", "error")

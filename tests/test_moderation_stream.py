@@ -2,6 +2,9 @@
 
 import asyncio
 import re
+import threading
+import time
+from dataclasses import replace
 
 import pytest
 from hypothesis import example, given, settings
@@ -307,3 +310,50 @@ async def test_history_is_handed_to_the_moderators():
     await pour(gate, ["Some words that are long enough to be judged before the end. ", "Bye"])
     assert (history, "output", True, "de-CH") in seen
     assert seen[-1] == (history, "output", False, "de-CH")
+
+
+LONG = "One fine day. " * 30 + "Then came the witch. " + "All went home again. " * 10
+
+
+class Slow(Words):
+    """Takes its time, or until it is let go."""
+
+    def __init__(self, *words: str, delay_s: float = 0.01, hangs: threading.Event | None = None):
+        super().__init__(list(words), name="new")
+        self._delay_s = delay_s
+        self._hangs = hangs
+
+    def check(self, context):
+        time.sleep(self._delay_s)
+        if self._hangs:
+            self._hangs.wait(30)
+        return super().check(context)
+
+
+async def open_with_shadow(shadow: Slow, text: str) -> tuple[OutputGate, str]:
+    policy = replace(Policy.load("standard"), shadow=frozenset({"new"}))
+    chain = Chain((Words([]), shadow), policy, timeout_s=60)
+    gate = OutputGate(chain, (Message("user", "tell me"),))
+    return gate, await pour(gate, cut(text, [40]))
+
+
+@pytest.mark.parametrize("text", ["The witch.", LONG])
+async def test_what_a_shadow_finds_late_is_recorded_where_it_is(text):
+    gate, released = await open_with_shadow(Slow("witch"), text)
+    assert released == text and not gate.decision.is_refused
+    await gate.settle(60)
+    (found,) = [verdict for verdict in gate.verdicts if verdict.moderator == "new"]
+    assert (found.outcome, found.reason, found.action) == ("judged", "shadow", "allow")
+    assert [text[span.start : span.end] for span in found.spans] == ["witch"]
+    await gate.settle(60)
+    assert [v.moderator for v in gate.verdicts] == ["words", "new"]
+
+
+@pytest.mark.parametrize("text", ["The witch.", LONG])
+async def test_a_shadow_that_did_not_come_in_time_is_recorded_as_late(text):
+    release = threading.Event()
+    gate, _ = await open_with_shadow(Slow("witch", hangs=release), text)
+    await gate.settle(0)
+    (found,) = [verdict for verdict in gate.verdicts if verdict.moderator == "new"]
+    assert (found.outcome, found.reason, found.action) == ("abstained", "shadow:late", "allow")
+    release.set()

@@ -10,8 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from chat.review import OperatorRule
 from storage.store import Store
 from tests.commands_kit import ROOT, desk_fixture
+from tests.guard_stand_in import Reply, stand_in
 from tests.serving import create_app, make_settings, serve
 from tests.storage_kit import record_chain
 from webapp.auth import read_key
@@ -94,6 +96,35 @@ def test_a_moderator_that_fails_is_found_before_it_refuses_everybody(
     )
     assert found["moderators"][0] == "warning"
     assert "raising fails (ValueError), and the policy lets that be" in found["moderators"][1]
+
+
+def test_a_policy_may_name_what_the_rules_of_the_database_look_for(desk, port, tmp_path):
+    policy = tmp_path / "house.toml"
+    policy.write_text('[both]\nhouse = { threshold = 0.5, action = "block" }\n')
+    flags = ("--port", port, "--moderators", "rules", "--policy", policy)
+    assert "'house'" in examine(desk, *flags, status=1)["moderators"][1]
+    with Store.open(desk.url) as store:
+        store.save_rule(OperatorRule("a", "Ours", "house", patterns=("acme",), is_active=False))
+    found = examine(desk, *flags)
+    assert (found["moderators"][0], found["policy"][0]) == ("ok", "ok")
+
+
+def test_a_key_that_is_refused_is_found_where_the_others_judge_on(desk, port, tmp_path):
+    policy = tmp_path / "ours.toml"
+    policy.write_text("[on_error]\ninput = 'degraded'\noutput = 'degraded'\n")
+    config = tmp_path / "moderators.toml"
+    with stand_in() as service:
+        service.answer(Reply({}, 401))
+        config.write_text(
+            f'[webhook]\nurl = "{service.url}"\nallow_private = true\ncategories = ["hate"]\n'
+        )
+        found = examine(
+            *(desk, "--port", port, "--moderators", "rules,webhook"),
+            *("--policy", policy, "--moderator-config", config),
+        )
+    assert found["moderators"][0] == "warning"
+    said = "webhook fails (unauthorised), and the others judge without it"
+    assert said in found["moderators"][1]
 
 
 def test_a_damaged_database_is_found(desk, port):

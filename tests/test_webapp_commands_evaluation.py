@@ -133,6 +133,8 @@ def test_what_is_wrong_is_said_in_a_sentence(desk, data, tmp_path):
         ((), "--data"),
         (("--data", tmp_path / "none.jsonl"), "can't be read"),
         (("--data", data, "--out", data), "is a file"),
+        (("--fairness", "--sample", "5"), "--sample draws rows of --data"),
+        (("--data", data, "--moderators", "rules,rules"), "rules is in it twice"),
         (("--data", data, "--moderators", "rules", "--against", "rules"), "--against"),
         (("--data", data, "--moderators", "rules", "--against", "nobody"), "'nobody'"),
         (("--data", data, "--moderators", "rules", "--against-policy", "lax"), "'lax'"),

@@ -3,9 +3,11 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 
+from chat.review import OperatorRule
 from storage.store import Store
 from tests.commands_kit import PROGRAM, ROOT, desk_fixture
 from tests.tiny_model import TinyModel
@@ -133,6 +135,33 @@ def test_the_policy_decides_and_says_what_it_takes_out(desk, tmp_path):
         "--policy", policy,
     )  # fmt: skip
     assert "'ours' lets it pass as: [EMAIL]!" in said
+
+
+def test_rules_of_the_database_judge_and_the_policy_may_name_what_they_look_for(desk, tmp_path):
+    policy = tmp_path / "house.toml"
+    policy.write_text('[both]\nhouse = { threshold = 0.5, action = "block" }\n')
+    judge = ("moderators", "check", "--text", "Buy acme.", "--policy", policy)
+    assert "'house'" in desk.refuse(*judge, "--moderators", "rules")
+    with Store.open(desk.url) as store:
+        ours = OperatorRule("a", "Ours", "house", patterns=("acme",), is_active=True)
+        store.save_rule(ours)
+        store.save_rule(replace(ours, id="b", patterns=("x+",)))
+    said = desk.run(*judge, "--moderators", "rules")
+    assert "'house.toml' refuses this text (block: house)" in said
+    assert "house" in desk.run(*judge, "--moderators", "limits,rules", "rules")
+    assert "lets this text pass" in desk.run(*judge, "limits")
+    desk.run(
+        "moderators", "bench", "--lengths", "10", "--checks", "1", "limits", "--policy", policy
+    )
+    with Store.open(desk.url) as store:
+        assert len(store.list_rules()) == 2
+
+
+def test_a_database_that_cannot_be_read_costs_its_rules_alone(desk):
+    desk.data_dir.mkdir()
+    desk.database.write_text("no database")
+    said = desk.run("moderators", "check", "--text", "Hi", "--moderators", "limits")
+    assert "lets this text pass" in said and "rules are left out" in desk.told
 
 
 def test_a_shadow_is_shown_as_such(desk, tmp_path):

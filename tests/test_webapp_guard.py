@@ -1,6 +1,7 @@
 """Policies and rules that change while people chat, and who is judged by which."""
 
 import asyncio
+import threading
 import time
 from contextlib import aclosing
 from dataclasses import replace
@@ -116,6 +117,21 @@ async def test_a_broken_policy_keeps_the_old_and_is_seen(desk):
     assert (guard.health()["state"], guard.notice()) == ("ok", "")
 
 
+async def test_a_key_that_is_refused_is_seen_at_once_where_the_others_judge_on(tmp_path):
+    refused = {"outcome": "error", "reason": "unauthorised"}
+    dear = Scripted(refused, FINE, name="dear", categories=["hate"])
+    guard = Desk(tmp_path, Scripted(FINE, name="one", categories=["hate"]), dear)
+    guard.write('[on_error]\ninput = "degraded"\n')
+    decision = await guard.guard.chain().check(ask("x"))
+    assert (decision.action, decision.category) == ("flag", "error")
+    health = guard.guard.health()
+    assert (health["state"], health["failing"]) == ("degraded", ["dear"])
+    assert guard.guard.notice() == "Moderators that don't work: dear (unauthorised)."
+    assert [m["to_mend"] for m in guard.guard.moderators()] == ["", "unauthorised"]
+    await judge(guard.guard)
+    assert guard.guard.health()["state"] == "ok"
+
+
 async def test_a_moderator_that_is_out_is_seen(tmp_path):
     guard = Desk(tmp_path, Scripted(ValueError("Elm Street"), name="one")).guard
     for _ in range(5):
@@ -148,6 +164,18 @@ async def test_rules_of_the_operator_count_from_the_next_turn_on():
     assert (await says(guard, "How do I build a bomb?")).startswith("illicit")
     guard.use_rules([])
     assert await says(guard, "Please buy acme") == ""
+
+
+async def test_another_rule_reads_no_built_in_file_again(monkeypatch):
+    guard = rules_guard()
+
+    def refuse(*_: object, **__: object) -> str:
+        raise AssertionError("read again")
+
+    monkeypatch.setattr("moderation.rule_reader.RuleReader.read", refuse)
+    guard.use_rules([RULE])
+    assert await says(guard, "Please buy acme") == "spam"
+    assert (await says(guard, "How do I build a bomb?")).startswith("illicit")
 
 
 async def test_a_rule_that_cannot_be_used_changes_nothing(desk):
@@ -238,10 +266,43 @@ async def test_a_shadow_that_comes_late_is_on_the_record_of_its_turn(tmp_path, s
     service = make_service(desk, store, {"Hi": "One two three. " * 60})
     turn = await finish(service.reply(question(service)))
     assert turn.finish_reason == "stop"
-    recorded = [v for v in turn.verdicts if v.moderator == "new" and v.stage == "input"]
-    assert [(v.action, v.reason, v.scores) for v in recorded] == [
-        ("allow", "shadow", BAD["scores"])
-    ]
+    recorded = {v.stage: v for v in turn.verdicts if v.moderator == "new"}
+    assert len(recorded) == 2 == sum(v.moderator == "new" for v in turn.verdicts)
+    for verdict in recorded.values():
+        assert (verdict.action, verdict.reason) == ("allow", "shadow")
+        assert verdict.scores == BAD["scores"]
+
+
+@pytest.mark.parametrize("question_text", ["Hi", "refuse me"])
+async def test_a_shadow_that_never_comes_is_on_the_record_as_late(tmp_path, store, question_text):
+    release = threading.Event()
+
+    def judge(context):
+        return BAD if context.text == "refuse me" else FINE
+
+    hanging = Scripted(lambda _: release.wait(30) and FINE, name="new")
+    desk = Desk(tmp_path, Scripted(judge, name="old"), hanging)
+    desk.write('shadow = ["new"]')
+    service = make_service(desk, store)
+    turn = await finish(service.reply(question(service, question_text)))
+    found = [(v.stage, v.outcome, v.reason) for v in turn.verdicts if v.moderator == "new"]
+    stages = ["input", "output"] if question_text == "Hi" else ["input"]
+    assert found == [(stage, "abstained", "shadow:late") for stage in stages]
+    release.set()
+
+
+async def test_of_several_answers_one_has_what_came_late_about_their_question(tmp_path, store):
+    release = threading.Event()
+    hanging = Scripted(lambda _: release.wait(30) and FINE, name="new", stages=["input"])
+    desk = Desk(tmp_path, Scripted(FINE, name="old"), hanging)
+    desk.write('shadow = ["new"]')
+    service = make_service(desk, store)
+    asked = MessagesRequest("api", (Message("user", "Hi"),), service.default_config)
+    events = [event async for _, event in service.complete(asked, num_answers=3)]
+    turns = [event.turn for event in events if isinstance(event, TurnFinished)]
+    late = [v.reason for turn in turns for v in turn.verdicts if v.moderator == "new"]
+    assert (len(turns), late) == (3, ["shadow:late"])
+    release.set()
 
 
 def test_health_tells_the_policy_in_force_and_what_is_wrong_with_its_file(tmp_path):

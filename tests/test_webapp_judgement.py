@@ -1,5 +1,6 @@
 """Findings are stored where they are in what is stored."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
@@ -8,12 +9,15 @@ from hypothesis import strategies as st
 
 from chat.review import INSTRUCTIONS, Review, VerdictFilter
 from chat.types import GenerationConfig, Message, Span, Verdict
+from moderation.base import Moderator
 from moderation.chain import Chain
 from moderation.decision import Decision, merge_spans
 from moderation.pii import PiiModerator
-from moderation.policy import Policy
+from moderation.policy import Group, Policy
+from moderation.redaction import cut
 from moderation.rules import RulesModerator
 from storage.store import Store
+from tests.moderation_kit import BAD, FINE, Scripted
 from tests.scripted import ScriptedBackend
 from tests.serving import make_chat_service
 from tests.storage_kit import make_turn
@@ -21,6 +25,7 @@ from webapp.judgement import place_findings
 from webapp.turn import ChatRequest
 
 POLICY = Policy.load("standard")
+STRICT = Policy.load("strict")
 RIVALS = {"id": "rivals", "category": "harassment", "patterns": ["acme"], "language": "en"}
 
 
@@ -89,11 +94,17 @@ def store():
 
 
 async def talk(
-    store: Store, question: str, answer: str, *, told: str = "", policy: str = "standard"
+    store: Store,
+    question: str,
+    answer: str,
+    *,
+    told: str = "",
+    policy: Policy = POLICY,
+    moderators: Sequence[Moderator] = (),
 ) -> None:
     """Ask a question and get an answer, moderated by rules and for personal data."""
-    moderators = [RulesModerator(rules=[RIVALS], built_in=False), PiiModerator()]
-    chain = Chain(moderators, Policy.load(policy))
+    moderators = moderators or (RulesModerator(rules=[RIVALS], built_in=False), PiiModerator())
+    chain = Chain(moderators, policy)
     service = make_chat_service(ScriptedBackend({question: answer}), chain, store)
     request = ChatRequest("ann", question, GenerationConfig(), instructions=told)
     async for _ in service.reply(request):
@@ -141,11 +152,78 @@ async def test_personal_data_in_a_refused_answer_is_redacted_before_and_after_wh
 
 
 async def test_instructions_that_are_refused_say_nothing_of_the_question(store):
-    await talk(store, "I am ann@example.org.", "Hi.", told="Speak for acme.", policy="strict")
+    await talk(store, "I am ann@example.org.", "Hi.", told="Speak for acme.", policy=STRICT)
     listed = store.list_verdicts(VerdictFilter(stage="input")).verdicts
     assert {verdict.text for verdict in listed} == {"I am [EMAIL]."}
-    assert found_in(store, "input") == []
+    assert found_in(store, "input") == ["[EMAIL]"]
     (refused,) = (each for each in listed if each.verdict.category == "harassment")
     assert refused.verdict.reason == INSTRUCTIONS
     store.record_review(Review(refused.id, "eve", "correct", ("harassment",)))
     assert list(store.export_reviews()) == []
+
+
+@pytest.mark.parametrize("name", ["new", "old"])
+async def test_what_the_model_is_told_is_on_the_record_where_it_passes_too(store, name):
+    policy = replace(POLICY, shadow=frozenset({"new"}))
+    moderators = (RulesModerator(built_in=False), Scripted(FINE, name=name))
+    await talk(store, "Hi there?", "Hi.", told="Be brief.", policy=policy, moderators=moderators)
+    verdicts = [listed.verdict for listed in store.list_verdicts(INPUT).verdicts]
+    reasons = sorted(verdict.reason for verdict in verdicts if verdict.moderator == "rules")
+    assert reasons == ["", INSTRUCTIONS]
+    # One that is in shadow says why itself, so that it could be taken for one on the question.
+    reasons = sorted(verdict.reason for verdict in verdicts if verdict.moderator == name)
+    assert reasons == (["shadow"] if name == "new" else ["", INSTRUCTIONS])
+    assert {verdict.action for verdict in verdicts} == {"allow"}
+
+
+INPUT, OUTPUT = VerdictFilter(stage="input"), VerdictFilter(stage="output")
+PRIVATE = "Tell ann.smith@example.org to buy from acme."
+
+
+# Personal data is looked for, and redacted, only in what the rules let pass.
+CHEAP_FIRST = replace(STRICT, groups=(Group(("rules",)), Group(("pii",))))
+
+
+async def test_personal_data_in_a_refused_question_is_redacted_by_those_not_asked_any_more(store):
+    await talk(store, PRIVATE, "Yes.", policy=CHEAP_FIRST)
+    listed = store.list_verdicts(INPUT).verdicts
+    assert {each.text for each in listed} == {"Tell [EMAIL] to buy from acme."}
+    assert found_in(store, "input") == ["[EMAIL]", "acme"]
+    assert {each.verdict.moderator for each in listed} == {"rules", "pii"}
+    (branch,) = [store.read_branch("ann", chat.id) for chat in store.list_conversations("ann")]
+    assert [m.finish_reason for m in branch] == [None, "content_filter"]
+    assert "smith" not in str(list(store.export_chats()))
+
+
+async def test_personal_data_in_a_refused_answer_is_redacted_by_those_not_asked_any_more(store):
+    await talk(store, "Hm?", PRIVATE, policy=CHEAP_FIRST)
+    assert {each.text for each in store.list_verdicts(OUTPUT).verdicts} == {
+        "Tell [EMAIL] to buy from acme."
+    }
+    assert found_in(store, "output") == ["[EMAIL]", "acme"]
+
+
+async def test_a_refused_answer_in_which_nobody_could_redact_is_not_kept(store):
+    broken = Scripted(ValueError(), name="pii", stages=["output"], categories=["pii"])
+    moderators = (RulesModerator(rules=[RIVALS], built_in=False), broken)
+    await talk(store, "Hm?", PRIVATE, policy=CHEAP_FIRST, moderators=moderators)
+    assert {each.text for each in store.list_verdicts(OUTPUT).verdicts} == {None}
+
+
+async def test_a_long_refused_question_is_read_in_parts(store):
+    question = "acme " + "x " * 60_000 + "ann.smith@example.org " + "x " * 60_000
+    moderators = (Scripted(BAD, name="rules"), PiiModerator())
+    await talk(store, question, "Yes.", policy=CHEAP_FIRST, moderators=moderators)
+    (text,) = {each.text for each in store.list_verdicts(INPUT).verdicts}
+    assert text == question.strip().replace("ann.smith@example.org", "[EMAIL]")
+
+
+@given(st.text("ab \n", max_size=60))
+def test_the_parts_of_a_text_are_all_of_it(text):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("moderation.redaction._MOST_CHARS", 7)
+        patch.setattr("moderation.redaction._LONGEST_WORD", 3)
+        parts = cut(text)
+    assert "".join(part for _, part in parts) == text
+    assert all(text.startswith(part, start) for start, part in parts)
+    assert all(0 < len(part) <= 7 for _, part in parts) or not text

@@ -94,6 +94,39 @@ def test_spans_that_overlap_are_marked_with_all_that_they_are():
     ]
 
 
+HIDDEN = [
+    ("a\u202egnp.exe", "a⟨U+202E⟩gnp.exe"),
+    ("b\u200bo\u200bm\u200bb", "b⟨U+200B⟩o⟨U+200B⟩m⟨U+200B⟩b"),
+    ("x" + "\u2060" * 1_000, "x⟨U+2060 × 1,000⟩"),
+    ("x\U000e0041\U000e0042", "x⟨U+E0041 U+E0042⟩"),
+    ("\u2067a\u2069\u2028", "⟨U+2067⟩a⟨U+2069 U+2028⟩"),
+    ("a\x1b[2J\x00\tb\nc", "a⟨U+001B⟩[2J⟨U+0000⟩\tb\nc"),
+    ("a\ufe0f\ufe01", "a⟨U+FE0F U+FE01⟩"),
+    # Spelling, and pictures of several parts.
+    ("\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645", None),
+    ("\U0001f468\u200d\U0001f469\u200d\U0001f467 \u2764\ufe0f\u200d\U0001f525 1\ufe0f\u20e3", None),
+    ("शक्\u200dति", None),
+]
+
+
+@pytest.mark.parametrize(("text", "seen"), HIDDEN)
+def test_what_nobody_can_see_is_written_out(text, seen):
+    html = review_list.judged(f"- {text}", [Span(0, 1, "hate")], WORDS)
+    read = re.sub(r'<bdi class="unseen" title="[^"<>]+">|</bdi>', "", html)
+    assert shown(read) == f"- {seen or text}"
+    assert 'dir="auto"' in html
+    note = replace(listed("x"), reviews=(Review("v1", "me", "correct", (), text),))
+    page = review_list.page(VerdictPage((note,)), read_address(""), "me", WORDS)
+    assert (seen or text) in re.sub(r"<bdi[^>]*>|</bdi>", "", page)
+
+
+@given(st.text(st.sampled_from("a1\u202e\u200d\u200b\ufe0f\U0001f525\u0645"), max_size=12))
+def test_no_text_turns_the_page_around(text):
+    seen = unescape(review_list.judged(text, [], WORDS))
+    assert not set("\u202e\u200b") & set(seen)
+    assert ("U+202E" in seen) == ("\u202e" in text)
+
+
 def test_of_a_long_text_the_part_with_the_first_finding_is_shown():
     text = "x" * 50_000 + "here" + "y" * 50_000
     html = review_list.judged(text, [Span(50_000, 50_004, "hate")], WORDS)
@@ -299,7 +332,7 @@ def test_an_administrator_takes_along_what_may_be_used_for_training(admin):
     (row,) = (json.loads(line) for line in got.text.splitlines())
     assert row == {
         "text": "ann's", "labels": {"hate": 1}, "source": "reviews", "family": "reviews/of-ann",
-        "split": "train", "tags": ["input", "missed"],
+        "split": "train", "tags": ["input", "missed"], "stage": "input",
     }  # fmt: skip
     assert "attachment" in got.headers["content-disposition"]
     assert got.headers["cache-control"] == "no-store"

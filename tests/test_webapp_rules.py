@@ -13,6 +13,7 @@ from chat.types import Message
 from moderation.base import ModerationContext
 from moderation.chain import Chain
 from moderation.policy import Policy
+from moderation.policy_file import PolicyFile
 from moderation.rules import RulesModerator
 from storage.store import Store
 from tests.scripted import ScriptedBackend
@@ -20,9 +21,12 @@ from tests.serving import create_app, make_settings, serve
 from tests.storage_kit import make_turn, record_chain
 from webapp.guard import Guard
 from webapp.loading import load_guard
-from webapp.rules import RuleDesk, find_sound, keeping_rules
+from webapp.rules import RuleDesk, RuleEntry, find_sound, keeping_rules
 from webapp.trial import Trial
+from webapp.ui import review_rules
+from webapp.ui.language import read_languages
 
+WORDS = read_languages()["en"]
 POLICY = Policy.load("standard")
 RIVALS = OperatorRule("", "Rivals & co", "harassment", patterns=("acme", "  "), is_active=True)
 
@@ -192,6 +196,72 @@ async def test_rules_that_another_server_saves_are_used_too(store, desk, guard):
     assert await is_refused(guard, "acme")
 
 
+HOUSE = replace(RIVALS, category="house/rivals")
+HOUSE_POLICY = '[audience.guest.input]\nhouse = { threshold = 0.5, action = "block" }\n'
+
+
+@pytest.fixture
+def house(tmp_path):
+    """Return a guard by a policy that is about a category of rules alone."""
+    path = tmp_path / "ours.toml"
+    path.write_text(HOUSE_POLICY)
+    policy_file = PolicyFile(path, ["house"])
+    chain = Chain([RulesModerator(built_in=False)], policy_file.current())
+    return Guard(chain, policy_file=policy_file, make_rules=make_rules)
+
+
+@pytest.mark.parametrize("is_active", [True, False])
+async def test_the_last_rule_that_the_policy_needs_stays(store, house, is_active):
+    desk = RuleDesk(store, house)
+    house_rule = replace(HOUSE, category="house")
+    first = await desk.save(replace(house_rule, is_active=is_active), "eve")
+    other = await desk.save(RIVALS, "eve")
+    told = "'ours.toml' says what to do about house, and this is the last rule"
+    with pytest.raises(InvalidRequest, match=told):
+        await desk.delete(first.id)
+    with pytest.raises(InvalidRequest, match=told):
+        await desk.save(replace(first, category="spam"), "eve")
+    assert [rule.category for rule in store.list_rules()] == ["house", "harassment"]
+    await desk.save(replace(first, is_active=False), "eve")  # it may rest
+    await desk.delete(other.id)
+    second = await desk.save(replace(house_rule, is_active=not is_active), "eve")
+    await desk.delete(first.id)  # there is another
+    await desk.save(replace(second, patterns=("globex",)), "eve")
+
+
+async def test_a_rule_goes_though_the_others_are_too_large_together(store, house):
+    desk = RuleDesk(store, house)
+    for name in "abc":
+        category = {"a": "spam"}.get(name, "hate")
+        wide = replace(RIVALS, id=name, category=category, patterns=(rf"{name}\pL{{0,100}}x",))
+        store.save_rule(wide)
+    await desk.delete("a")
+    assert [rule.id for rule in store.list_rules()] == ["b", "c"]
+    assert "have fewer" in desk.problem
+
+
+async def test_a_rule_goes_once_the_policy_names_it_no_more(store, house, tmp_path):
+    desk = RuleDesk(store, house)
+    saved = await desk.save(replace(HOUSE, category="house"), "eve")
+    (tmp_path / "ours.toml").write_text("# nothing\n")
+    for _ in range(400):
+        if not house.policy.named:
+            break
+        await asyncio.sleep(0.02)
+    await desk.delete(saved.id)
+    assert store.list_rules() == []
+
+
+def test_a_policy_may_name_what_only_a_broken_rule_looks_for(tmp_path):
+    path = tmp_path / "ours.toml"
+    path.write_text(HOUSE_POLICY)
+    settings = make_settings(tmp_path, moderators="rules", policy=path)
+    with Store.open(settings.database_url) as store:
+        store.save_rule(replace(RIVALS, id="a", category="house", patterns=("x+",)))
+    with serve(create_app(settings, backend=ScriptedBackend())) as address:
+        assert httpx.get(f"{address}/health").status_code == 200
+
+
 def test_rules_that_became_too_large_together_do_not_stop_the_start(tmp_path, caplog):
     settings = make_settings(tmp_path, moderators="rules")
     with Store.open(settings.database_url) as store:
@@ -200,6 +270,28 @@ def test_rules_that_became_too_large_together_do_not_stop_the_start(tmp_path, ca
     with serve(create_app(settings, backend=ScriptedBackend())) as address:
         assert httpx.get(f"{address}/health").status_code == 200
     assert "The operator's rules aren't in force" in caplog.text
+
+
+async def test_it_is_said_why_active_rules_are_not_in_force(store, guard):
+    desk = RuleDesk(store, guard)
+    assert desk.problem == ""
+    idle = RuleDesk(store, Guard(Chain([], POLICY)))
+    assert "'rules' doesn't run" in idle.problem and "PALAVER_MODERATORS" in idle.problem
+    shadow = replace(POLICY, shadow=frozenset({"rules"}))
+    in_shadow = RuleDesk(store, Guard(Chain([RulesModerator(built_in=False)], shadow)))
+    assert "in shadow" in in_shadow.problem
+    for name in "ab":
+        rule = replace(RIVALS, id=name, patterns=(rf"{name}\pL{{0,100}}x",))
+        store.save_rule(rule)
+    await desk.refresh()
+    assert "couldn't be put in force" in desk.problem and "have fewer" in desk.problem
+    await desk.delete("a")
+    assert desk.problem == ""
+    page = review_rules.rules([RuleEntry(rule)], "", WORDS, idle.problem)
+    assert "(not in force)" in page and "PALAVER_MODERATORS" in page
+    resting = review_rules.rules([RuleEntry(replace(rule, is_active=False))], "", WORDS, "x")
+    assert "(resting)" in resting
+    assert "(in force)" in review_rules.rules([RuleEntry(rule)], "", WORDS)
 
 
 def test_rules_are_in_force_from_the_start(tmp_path):

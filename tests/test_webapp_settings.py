@@ -32,6 +32,7 @@ def test_lists_are_separated_by_commas(monkeypatch):
         ("host", "", "is empty"),
         ("device", "tpu", "'auto', 'cuda' or 'cpu'"),
         ("moderators", ",", "at least one"),
+        ("moderators", "rules,limits, rules", "rules is in it twice; name each moderator once"),
         ("moderation_mode", "none", "'window' or 'buffer_all'"),
         ("moderation_timeout_s", "0", "more than 0"),
         ("moderation_timeout_s", "301", "at most 300"),

@@ -4,10 +4,13 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from chat.errors import InvalidRequest
 from moderation.base import Moderator
+from moderation.categories import is_known
 from moderation.chain import Chain
 from moderation.policy import Policy
 from moderation.policy_file import PolicyFile
+from moderation.reading import read_manifest
 from moderation.registry import load_in_process
 
 log = logging.getLogger(__name__)
@@ -89,6 +92,45 @@ class Guard:
         self._chain = self._chain.replacing(self._make_rules(rules))
         log.info("%d rules of the operator are in force", len(rules))
 
+    def check_parting(self, category: str, rules: Rules) -> None:
+        """Check that the policy could do without a rule for `category`.
+
+        Args:
+            category: what a rule is about that is to go.
+            rules: the operator's other rules, those that rest among them.
+
+        Raises:
+            InvalidRequest: it names what nobody else knows, and so would stop the next start.
+        """
+        policy = self.policy
+        covers = dict(policy.covers)
+        if "rules" in covers:  # what those in files look for stays
+            covers["rules"] = read_manifest(self._make_rules(())).categories
+        known = {str(rule["category"]) for rule in rules}.union(*covers.values())
+        named = (name for name in policy.named if is_known(name, [category]))
+        if missed := sorted(name for name in named if not is_known(name, known)):
+            raise InvalidRequest(
+                f"The policy {policy.name!r} says what to do about {', '.join(missed)}, and this "
+                f"is the last rule for {category}: without it, Palaver wouldn't start again. Take "
+                "that out of the policy's file first, or let the rule rest."
+            )
+
+    @property
+    def rules_problem(self) -> str:
+        """Why the operator's rules decide nothing; empty where they do."""
+        if "rules" not in self._chain.policy.covers:
+            return (
+                "The moderator 'rules' doesn't run, so no rule is in force; name it in "
+                "PALAVER_MODERATORS and start again."
+            )
+        policy = self.policy
+        if "rules" in policy.shadow:
+            return (
+                f"The policy {policy.name!r} has the moderator 'rules' in shadow: what the rules "
+                "find is recorded, and nothing follows from it."
+            )
+        return ""
+
     def notice(self) -> str:
         """Return what an administrator should see to, in a sentence or two, or nothing."""
         health = self.health()
@@ -96,7 +138,9 @@ class Guard:
         if health["policy_problem"]:
             parts.append(f"{health['policy_problem']} The policy stays as it was.")
         if failing := self._failing():
-            parts.append(f"Moderators that don't work: {', '.join(failing)}.")
+            reasons = {m["name"]: f" ({m['to_mend']})" for m in self.moderators() if m["to_mend"]}
+            named = (name + reasons.get(name, "") for name in failing)
+            parts.append(f"Moderators that don't work: {', '.join(named)}.")
         return " ".join(parts)
 
     def health(self) -> dict[str, object]:
@@ -124,4 +168,5 @@ class Guard:
         self._chain.close()
 
     def _failing(self) -> list[str]:
-        return [str(m["name"]) for m in self.moderators() if m["state"] != "working"]
+        moderators = self.moderators()
+        return [str(m["name"]) for m in moderators if m["state"] != "working" or m["to_mend"]]

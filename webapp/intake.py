@@ -1,6 +1,7 @@
 """What a question passes before the model sees it: the moderators, and its place in the store."""
 
 import asyncio
+from collections.abc import Sequence
 from contextlib import suppress
 from itertools import pairwise
 
@@ -10,7 +11,7 @@ from moderation.base import ModerationContext
 from moderation.chain import Chain
 from moderation.policy import Decision
 from webapp.history import conversation_id_of, match_path, without_turns
-from webapp.judgement import without_text
+from webapp.judgement import with_instructions
 from webapp.memory import Memory
 from webapp.turn import Draft
 
@@ -35,16 +36,15 @@ class Intake:
 
     async def _judge_asked(self, draft: Draft, chain: Chain) -> Decision:
         """Moderate a question of the page, and the instructions that its asker gave."""
-        refused: Decision | None = None
+        told: list[Decision] = []
         if draft.instructions:
-            told = (Message("system", draft.instructions),)
-            decision = await chain.check(ModerationContext(told, "input", locale=draft.locale))
-            draft.instructions = decision.apply(draft.instructions)
-            refused = without_text(decision) if decision.is_refused else None
+            messages = (Message("system", draft.instructions),)
+            told = await _judge([ModerationContext(messages, "input", locale=draft.locale)], chain)
+            draft.instructions = told[0].apply(draft.instructions)
         context = ModerationContext((*draft.earlier, draft.question), "input", locale=draft.locale)
-        decision = await chain.check(context)
+        [decision] = await _judge([context], chain)
         draft.question = Message("user", decision.apply(draft.question.content))
-        return refused or decision
+        return with_instructions(decision, told)
 
     async def _judge_sent(
         self, draft: Draft, messages: tuple[Message, ...], chain: Chain
@@ -61,19 +61,19 @@ class Intake:
                 ModerationContext(messages[: end + 1], "input", locale=draft.locale)
                 for end in range(start, min(stop, len(messages)))
             ]
-            decisions += await chain.check_many(contexts)
+            decisions += await _judge(contexts, chain)
         *sent, draft.question = (
             Message(message.role, decision.apply(message.content))
             for message, decision in zip(messages, decisions, strict=True)
         )
         draft.sent = tuple(sent)
         draft.earlier = without_turns(sent, [decision.is_refused for decision in decisions[:-1]])
-        refused_system = (
-            without_text(decision)
-            for message, decision in zip(messages, decisions, strict=True)
-            if message.role == "system" and decision.is_refused
+        told = (
+            decision
+            for message, decision in zip(messages[:-1], decisions, strict=False)
+            if message.role == "system"
         )
-        return next(refused_system, decisions[-1])
+        return with_instructions(decisions[-1], told)
 
     async def _place(self, draft: Draft) -> None:
         """Find where the conversation that a client sent continues the one in the store."""
@@ -86,3 +86,12 @@ class Intake:
                     self._memory.store.read_tree, draft.owner_id, draft.conversation_id
                 )
         draft.parent_id, draft.missing = match_path(known, draft.sent)
+
+
+async def _judge(contexts: Sequence[ModerationContext], chain: Chain) -> list[Decision]:
+    """Judge texts that are kept, even if they are refused."""
+    decisions = await chain.check_many(contexts)
+    return [
+        await chain.redact_refused(context, decision)
+        for context, decision in zip(contexts, decisions, strict=True)
+    ]

@@ -3,11 +3,10 @@
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from chat.review import INSTRUCTIONS
+from chat.review import INSTRUCTIONS, SHADOW
 from chat.types import Action, Message, Span, Stage, Turn, Verdict
 from moderation.base import ModerationContext
 from moderation.categories import CATEGORIES, HAZARDS, hazards_of
-from moderation.chain import Chain
 from moderation.decision import merge_spans, placeholder
 from moderation.policy import ERROR, Decision, Policy
 from moderation.rules import RulesModerator
@@ -60,20 +59,22 @@ def _merge_scores(verdicts: Iterable[Verdict]) -> dict[str, float]:
     return scores
 
 
-async def redact(answer: str, prompt: tuple[Message, ...], chain: Chain, locale: str) -> str:
-    """Return all of a refused answer, redacted: the stream was left where it was refused."""
-    messages = (*prompt, Message("assistant", answer))
-    decision = await chain.check(ModerationContext(messages, "output", locale=locale))
-    return decision.apply(answer)
+def with_instructions(decision: Decision, told: Iterable[Decision]) -> Decision:
+    """Return the decision on a question, with what was decided on what the model was told.
 
-
-def without_text(decision: Decision) -> Decision:
-    """Return a decision on what the model was told, for the record of a question."""
-    verdicts = (
+    A refusal of that refuses the question. Its verdicts are marked, as they say nothing about the
+    text of the question; those of moderators in shadow have a mark already, and are left out.
+    """
+    told = tuple(told)
+    verdicts = tuple(
         replace(verdict, spans=(), reason=verdict.reason or INSTRUCTIONS)
-        for verdict in decision.verdicts
+        for each in told
+        for verdict in each.verdicts
+        if not verdict.reason.startswith(SHADOW)
     )
-    return replace(decision, verdicts=tuple(verdicts))
+    first = next((each for each in told if each.is_refused), decision)
+    verdicts += decision.verdicts
+    return replace(decision, action=first.action, category=first.category, verdicts=verdicts)
 
 
 def place_findings(turn: Turn) -> Turn:

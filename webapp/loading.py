@@ -1,7 +1,8 @@
-"""From the settings to the parts that they name: moderators, policies, the model."""
+"""From the settings to the parts that they name: moderators, policies, the models."""
 
 import logging
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import ExitStack
 
 from inference.backend import LocalBackend
 from moderation.base import Moderator
@@ -18,6 +19,7 @@ from moderation.registry import (
 )
 from moderation.workers.keeper import WorkerLimits
 from webapp.guard import Guard, Rules
+from webapp.guard_model import GuardModel, open_guard_model
 from webapp.settings import Settings, read_environment
 
 log = logging.getLogger(__name__)
@@ -36,13 +38,14 @@ def load_chain(settings: Settings, names: Sequence[str] = ()) -> Chain:
     return chain
 
 
-def load_guard(settings: Settings, rules: Rules = ()) -> Guard:
+def load_guard(settings: Settings, rules: Rules = (), names: Sequence[str] = ()) -> Guard:
     """Load the moderators and all policies: what the chat is guarded by.
 
     Args:
         settings: what to load.
         rules: the operator's own, from the database, for the moderator `rules`. The policy may
             name the categories of those that rest, too.
+        names: which moderators, if not those of the settings.
 
     Raises: as `load_chain`.
     """
@@ -51,7 +54,7 @@ def load_guard(settings: Settings, rules: Rules = ()) -> Guard:
     active = tuple(rule for rule in rules if rule.get("is_active", True))
     started = {**config, "rules": {**own, "rules": active}} if active else config
     more = [str(rule["category"]) for rule in rules]
-    chain, policy_file, named = _load(settings, started, more_categories=more)
+    chain, policy_file, named = _load(settings, started, names, more)
     if active and "rules" not in {moderator["name"] for moderator in chain.health()}:
         log.error("The operator's rules aren't in force: the moderator 'rules' doesn't run.")
     try:
@@ -81,13 +84,14 @@ def _load(
     more_categories: Sequence[str] = (),
 ) -> tuple[Chain, PolicyFile, list[str]]:
     """Load it; the list is what a policy may name, and is read again with the policy."""
-    moderators = load_moderators(
-        names or settings.moderators,
-        config,
-        environment=read_environment(),
-        limits=WorkerLimits(memory_mb=settings.moderator_memory_mb),
-    )
-    try:
+    with ExitStack() as undoing:
+        moderators = load_moderators(
+            names or settings.moderators,
+            hand_in_engine(config, settings, undoing),
+            environment=read_environment(),
+            limits=WorkerLimits(memory_mb=settings.moderator_memory_mb),
+        )
+        undoing.callback(close_moderators, moderators)
         manifests = [read_manifest(moderator) for moderator in moderators]
         categories = [*more_categories, *(c for m in manifests for c in m.categories)]
         # Where only some are loaded, the policy may well name the others.
@@ -95,10 +99,25 @@ def _load(
         policy_file = PolicyFile(settings.policy, categories, None if names else known)
         policy = policy_file.current()
         chain = Chain(moderators, policy, timeout_s=settings.moderation_timeout_s)
-        return chain, policy_file, categories
-    except BaseException:
-        close_moderators(moderators)
-        raise
+        undoing.pop_all()  # closed with the chain from now on
+    return chain, policy_file, categories
+
+
+def hand_in_engine(config: Config, settings: Settings, undoing: ExitStack) -> Config:
+    """Return the moderators' own settings with what opens a guard model in this process.
+
+    Args:
+        config: as they stand in the file.
+        settings: which device and how many threads to take.
+        undoing: closes what was opened; a moderator that is closed closes its model as well.
+    """
+
+    def open_model(folder: str, is_raw: bool) -> GuardModel:
+        model = open_guard_model(folder, settings, is_raw=is_raw)
+        undoing.callback(model.close)
+        return model
+
+    return {**config, "guard-llm": {**config.get("guard-llm", {}), "open_model": open_model}}
 
 
 def load_policies(categories: Collection[str]) -> dict[str, Policy]:

@@ -47,8 +47,15 @@ class RuleStore(TextStore, Protocol):
 class RuleUser(Protocol):
     """Whoever judges by the operator's rules: `webapp.guard.Guard`."""
 
+    @property
+    def rules_problem(self) -> str:
+        """Why no rule decides anything; empty where they do."""
+
     def use_rules(self, rules: Sequence[Mapping[str, object]]) -> None:
         """Judge by these rules from now on; ModeratorError if they can't be used."""
+
+    def check_parting(self, category: str, rules: Sequence[Mapping[str, object]]) -> None:
+        """Complain if the policy needs a rule for `category`, and none of these is one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,18 +69,31 @@ class RuleEntry:
 class RuleDesk:
     """What administrators do with rules."""
 
-    def __init__(self, store: RuleStore, guard: RuleUser, used: Sequence[OperatorRule] = ()):
+    def __init__(
+        self,
+        store: RuleStore,
+        guard: RuleUser,
+        used: Sequence[OperatorRule] = (),
+        problem: str = "",
+    ):
         """Keep rules in `store`; `guard` uses them at once.
 
         Args:
             store: where they are.
             guard: who judges by them.
             used: the rules that `guard` judges by already: those that `find_sound` returned.
+            problem: why it couldn't, after all.
         """
         self._store = store
         self._guard = guard
         self._lock = asyncio.Lock()
         self._used = _tables(used)
+        self._problem = problem
+
+    @property
+    def problem(self) -> str:
+        """Why the rules that are active decide nothing, or not as they are stored."""
+        return self._guard.rules_problem or self._problem
 
     async def attempt(
         self, rule: OperatorRule, *, num_days: int, most_texts: int
@@ -111,6 +131,9 @@ class RuleDesk:
             if rule.id not in known and len(known) >= MOST_RULES:
                 raise InvalidRequest(f"There are {MOST_RULES} rules; delete one first.")
             await asyncio.to_thread(make_finder, rule.to_table())
+            if rule.id in known:
+                left = [*{**known, rule.id: rule}.values()]
+                await asyncio.to_thread(self._check_parting, known[rule.id], left)
             await self._use([*{**known, rule.id: rule}.values()])
             try:
                 await asyncio.to_thread(self._store.save_rule, rule, author_id)
@@ -120,10 +143,23 @@ class RuleDesk:
         return rule
 
     async def delete(self, rule_id: str) -> None:
-        """Forget a rule, or raise NotFound; it judges no more."""
+        """Forget a rule; it judges no more.
+
+        Raises:
+            NotFound: there is none.
+            InvalidRequest: the policy needs it.
+        """
         async with self._lock:
+            rules = await asyncio.to_thread(self._store.list_rules)
+            others = [rule for rule in rules if rule.id != rule_id]
+            for rule in (rule for rule in rules if rule.id == rule_id):
+                await asyncio.to_thread(self._check_parting, rule, others)
             await asyncio.to_thread(self._store.delete_rule, rule_id)
             await self._use_stored()
+
+    def _check_parting(self, rule: OperatorRule, others: Sequence[OperatorRule]) -> None:
+        if rule.category not in (other.category for other in others):
+            self._guard.check_parting(rule.category, [other.to_table() for other in others])
 
     async def refresh(self) -> None:
         """Judge by the rules as they are stored: another server may have changed them."""
@@ -137,12 +173,14 @@ class RuleDesk:
         except ModeratorError as error:
             log.error("The operator's rules stay as they were. %s", error)
             self._used = _tables(rules)  # said once: nothing comes of trying them again
+            self._problem = f"The rules couldn't be put in force as they are here. {error}"
 
     async def _use(self, rules: Sequence[OperatorRule]) -> None:
         wanted = _tables(rules)
         if wanted != self._used:
             await asyncio.to_thread(self._use_now, rules)
             self._used = wanted
+            self._problem = ""
 
     def _use_now(self, rules: Sequence[OperatorRule]) -> None:
         self._guard.use_rules(_tables(find_sound(rules)))

@@ -3,15 +3,14 @@
 import asyncio
 import logging
 import sys
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable
 from contextlib import ExitStack, asynccontextmanager
 
 import uvicorn
 from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
 
-from chat.errors import ModeratorError, PalaverError
-from chat.review import OperatorRule
+from chat.errors import PalaverError
 from inference.backend import Backend
 from moderation.policy import presets
 from storage.store import Store
@@ -27,7 +26,7 @@ from webapp.hub.sync import Sync
 from webapp.hub.task import NoSync, keeping_in_step, open_sync
 from webapp.keys import Keys
 from webapp.listener import bind
-from webapp.loading import load_backend, load_guard
+from webapp.loading import load_backend
 from webapp.memory import Memory, forgetting
 from webapp.middleware import BodyLimit, SameOrigin, SecurityHeaders, Visitors
 from webapp.personas import Personas
@@ -36,6 +35,7 @@ from webapp.rules import RuleDesk, find_sound, keeping_rules
 from webapp.service import ChatService
 from webapp.settings import Settings, find_unknown, read_platform
 from webapp.stopping import Server
+from webapp.stored_rules import load_with_rules
 from webapp.underway import Underway
 
 log = logging.getLogger(__name__)
@@ -54,25 +54,13 @@ def create_app(settings: Settings, *, backend: Backend | None = None) -> FastAPI
         # With the chats come back the rules, and the key that signs cookies.
         sync = open_sync(settings, read_platform(), memory.store)
         # Before the policy, which may be about what they look for.
-        rules = find_sound(memory.store.list_rules())
-        guard = _load_guard(settings, rules)
+        rules = memory.store.list_rules()
+        guard, problem = load_with_rules(settings, rules)
         undoing.callback(guard.close)
-        desk = RuleDesk(memory.store, guard, rules)
+        desk = RuleDesk(memory.store, guard, find_sound(rules), problem)
         app = _put_together(settings, guard, memory, sync, desk, backend)
         undoing.pop_all()
     return app
-
-
-def _load_guard(settings: Settings, rules: Sequence[OperatorRule]) -> Guard:
-    """Load the moderators with the operator's rules, or (they can't stop the start) without."""
-    try:
-        return load_guard(settings, [rule.to_table() for rule in rules])
-    except ModeratorError as error:
-        if not rules:
-            raise
-        guard = load_guard(settings)
-        log.error("The operator's rules aren't in force. %s", error)
-        return guard
 
 
 def _put_together(

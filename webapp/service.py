@@ -1,7 +1,7 @@
 """One turn of chat, from the question to its place in the store: the job that Palaver does.
 
-With its parts `drafting`, `intake` and `memory` the only place that knows what inference,
-moderation and storage do for one another.
+With its parts `drafting`, `intake`, `recording` and `memory` the only place that knows what
+inference, moderation and storage do for one another.
 """
 
 import asyncio
@@ -9,10 +9,11 @@ import logging
 import time
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
+from dataclasses import replace
 
-from chat.errors import EngineError, InvalidRequest, NotFound, PalaverError, QueueFull
+from chat.errors import EngineError, InvalidRequest, PalaverError, QueueFull
 from chat.text import clean_text
-from chat.types import GenerationConfig, Message, Turn, Usage
+from chat.types import GenerationConfig, Message, Usage
 from inference.backend import Backend, GenerationFinished, Queued, TextPiece
 from moderation.base import ModerationContext
 from moderation.categories import find_uncovered
@@ -24,12 +25,12 @@ from moderation.text.language import detect_language
 from webapp.answers import follow, merge
 from webapp.drafting import Drafting
 from webapp.guard import Guard
-from webapp.history import title_of
 from webapp.intake import Intake
-from webapp.judgement import Judgement, place_findings, redact, to_judgement
-from webapp.memory import Memory, is_temporary, word_on_training
+from webapp.judgement import Judgement, to_judgement
+from webapp.memory import Memory
 from webapp.pace import Pace
 from webapp.personas import Personas
+from webapp.recording import Recorder
 from webapp.turn import (
     Answering,
     ChatRequest,
@@ -76,6 +77,7 @@ class ChatService:
         self._gate_mode = gate_mode
         self._pace = Pace()
         self._underway = underway
+        self._recorder = Recorder(memory, underway, backend.model)
 
     @property
     def model(self) -> str:
@@ -165,7 +167,7 @@ class ChatService:
         judging = asyncio.create_task(self._intake.judge(first, chain))
         runs = [self._run(first, chain, judging)]
         for draft in others:
-            following = asyncio.create_task(follow(draft, first, judging))
+            following = asyncio.create_task(_follow(draft, first, judging))
             runs.append(self._run(draft, chain, following))
         async with aclosing(merge(runs, [first, *others])) as events:
             async for numbered in events:
@@ -184,6 +186,7 @@ class ChatService:
     ) -> AsyncGenerator[TurnEvent, None]:
         """Carry a turn from its question to the store, whatever happens on the way."""
         self._underway.add(draft)
+        gate: OutputGate | None = None
         try:
             # A conversation that was sent has no place before it is judged.
             if draft.sent is None:
@@ -195,7 +198,9 @@ class ChatService:
                 self._refuse(draft, decision)
                 yield TextDelta(draft.answer)
             else:
-                async with aclosing(self._answer(draft, chain)) as events:
+                mode = self._gate_mode
+                gate = OutputGate(chain, draft.prompt, mode=mode, locale=draft.locale)
+                async with aclosing(self._answer(draft, gate)) as events:
                     async for event in events:
                         yield event
         except (QueueFull, InvalidRequest):
@@ -211,34 +216,16 @@ class ChatService:
             raise EngineError("The answer failed; please try again.") from error
         finally:
             # A reader who leaves can't stop this: it goes on even if nobody waits for it.
-            turn = await asyncio.shield(asyncio.create_task(self._finish(draft, chain, judging)))
+            finishing = self._recorder.finish(draft, chain, judging, gate)
+            turn = await asyncio.shield(asyncio.create_task(finishing))
         yield TurnFinished(turn)
 
-    async def _finish(self, draft: Draft, chain: Chain, judging: "asyncio.Task[Decision]") -> Turn:
-        """Store the turn, once its question is judged: what is stored was redacted."""
-        try:
-            await asyncio.wait({judging})
-            if draft.refused:
-                draft.refused = await redact(draft.refused, draft.prompt, chain, draft.locale)
-            if judging.exception() is None:
-                draft.verdicts += judging.result().late_verdicts()
-            turn = place_findings(draft.finish(self.model))
-            if judging.exception() is None and draft.is_admitted:
-                draft.is_storing = True
-                await self._remember(draft, turn)
-            return turn
-        finally:
-            self._underway.remove(draft)
-            draft.is_stored.set()
-
-    async def _answer(self, draft: Draft, chain: Chain) -> AsyncGenerator[TurnEvent, None]:
+    async def _answer(self, draft: Draft, gate: OutputGate) -> AsyncGenerator[TurnEvent, None]:
         """Let the model write, and pass on what the moderators let pass."""
-        prompt = draft.prompt
         ending: GenerationFinished | None = None
-        gate = OutputGate(chain, prompt, mode=self._gate_mode, locale=draft.locale)
         written: list[str] = []
         try:
-            async with aclosing(self._backend.generate(prompt, draft.config)) as events:
+            async with aclosing(self._backend.generate(draft.prompt, draft.config)) as events:
                 async for event in events:
                     match event:
                         case Queued(position):
@@ -264,7 +251,6 @@ class ChatService:
                     self._pace.record(time.monotonic() - draft.first_text_s)
         finally:
             draft.answer = gate.released
-            draft.verdicts += gate.verdicts
             if gate.decision.is_refused:
                 draft.refused = "".join(written)
                 self._refuse(draft, gate.decision)
@@ -277,46 +263,14 @@ class ChatService:
         draft.answer = answer_for(decision.category, language)
         draft.finish_reason = "content_filter"
 
-    def _write(self, draft: Draft, turn: Turn, title: str) -> None:
-        owner_id = draft.owner_id
-        try:
-            self._record(owner_id, draft, turn, title)
-        except NotFound:
-            if draft.owner_id == owner_id:
-                raise
-            # Who asked has signed in meanwhile, and all of theirs was moved.
-            self._record(draft.owner_id, draft, turn, title)
-
-    def _record(self, owner_id: str, draft: Draft, turn: Turn, title: str) -> None:
-        word = draft.training_consent
-        store = self._memory.of(turn.conversation_id)
-        store.record_turn(
-            owner_id,
-            turn,
-            title=title,
-            history=draft.missing,
-            consent=None if word is None else word_on_training(word),
-        )
-        if is_temporary(turn.conversation_id):
-            self._memory.count_temporary_turn()
-
     def _wait_s(self, position: int) -> float:
         max_running = self._backend.stats().get("max_running", 1)
         return self._pace.wait_s(position, max_running if isinstance(max_running, int) else 1)
 
-    async def _remember(self, draft: Draft, turn: Turn) -> None:
-        opening = (*(draft.sent or ()), draft.question)
-        title = title_of(next(m.content for m in opening if m.role == "user"))
-        await asyncio.to_thread(self._write, draft, turn, title)
-        log.info(
-            "turn %s finished=%s prompt_tokens=%d completion_tokens=%d first_ms=%.0f total_ms=%.0f",
-            turn.answer_id,
-            turn.finish_reason,
-            turn.usage.prompt_tokens,
-            turn.usage.completion_tokens,
-            turn.timings.first_token_ms,
-            turn.timings.total_ms,
-        )
+
+async def _follow(draft: Draft, first: Draft, judging: "asyncio.Task[Decision]") -> Decision:
+    """Wait for the decision on the question of the first, whose record has all of it."""
+    return replace(await follow(draft, first, judging), pending=())
 
 
 def _count(usage: Usage, num_tokens: int) -> Usage:

@@ -152,6 +152,8 @@ class Settings(BaseSettings):
     def _need_moderators(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         if not value:
             raise ValueError("name at least one moderator, for example: rules")
+        if twice := [name for name in dict.fromkeys(value) if value.count(name) > 1]:
+            raise ValueError(f"{', '.join(twice)} is in it twice; name each moderator once")
         return value
 
     @property

@@ -1,16 +1,25 @@
-"""How a moderator that asks a service goes about it: what is sent when, and what is remembered."""
+"""How a moderator that asks somebody goes about it: what is sent when, and what is remembered."""
 
 import hashlib
 import threading
 import time
 from abc import ABC, abstractmethod
 from collections import OrderedDict
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+from chat.errors import InvalidRequest
 from chat.types import Verdict
 from moderation.base import TOO_LONG, Manifest, ModerationContext
 from moderation.guards.exchange import Exchange, ExchangeFailed
+from moderation.guards.presets import Turn
 from moderation.guards.service import Settings, TooLong
+
+# A model in this process: takes turns (for a model without a chat template, one turn with the
+# whole prompt), the most tokens of an answer, and until when there is time by the monotonic clock;
+# returns the answer. Several threads call it at a time. It raises TimeoutError when the time is
+# over, and InvalidRequest with the code context_length_exceeded if the turns are too long for it.
+Generate = Callable[[Sequence[Turn], int, float], str]
 
 # Nothing of an answer is shown before all of it is written.
 _WHOLE_ANSWER = 10_000_000
@@ -111,6 +120,25 @@ class Asking(ABC):
             while len(self._recent) > _MOST_REMEMBERED:
                 self._recent.popitem(last=False)
         return verdict
+
+
+def generate_until(end: float, generate: Generate, turns: Sequence[Turn], max_tokens: int) -> str:
+    """Return the answer of a model in this process, if there is one by `end`.
+
+    Raises:
+        ExchangeFailed: there isn't.
+        TooLong: the turns are longer than what the model can read.
+    """
+    if time.monotonic() >= end:  # other parts of the text took all of the time
+        raise ExchangeFailed("timeout")
+    try:
+        return str(generate(turns, max_tokens, end))
+    except TimeoutError:
+        raise ExchangeFailed("timeout") from None
+    except Exception as error:
+        if isinstance(error, InvalidRequest) and error.code == "context_length_exceeded":
+            raise TooLong from None
+        raise ExchangeFailed("engine") from error
 
 
 def _digest(context: ModerationContext, text: str) -> bytes:

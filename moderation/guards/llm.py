@@ -7,24 +7,26 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
-from chat.errors import ModeratorError
+from chat.errors import ModeratorError, PalaverError
 from chat.types import Verdict
 from moderation.base import Manifest, ModerationContext
 from moderation.guards.answers import UNSAFE, NotUnderstood
-from moderation.guards.asking import Asking, hold_back
+from moderation.guards.asking import Asking, Generate, generate_until, hold_back
 from moderation.guards.exchange import ExchangeFailed, dump
 from moderation.guards.presets import PRESETS, Ask, Preset, Turn
 from moderation.guards.service import open_exchange, read_settings, split
 
-Generate = Callable[[Sequence[Turn], int], str]
+OpenModel = Callable[[str, bool], Generate]
 _MOST_AT_ONCE = 8
 _MAX_POLICY_CHARS = 100_000
 _REACHABLE = tuple(
     dict.fromkeys(name for p in PRESETS.values() for name in p.categories.values() if name)
 )
 _MARKS = re.compile(r"<(?=\||/?s>|/?(?:start|end)_of_)|\[(?=/?INST\])", re.IGNORECASE)
-# For the errors and as the version, where no server is called.
+# For the settings of a service, where none is called.
 _HERE = "http://127.0.0.1/"
+_FOR_SERVERS = ("url", "api_key", "api_key_file", "allow_private", "probabilities")
+_HELLO = ({"role": "user", "content": "Hello."}, {"role": "assistant", "content": "Hello."})
 
 
 class GuardLlmModerator(Asking):
@@ -47,16 +49,17 @@ class GuardLlmModerator(Asking):
         policy_file: str = "",
         categories: Mapping[str, str] | None = None,
         probabilities: bool = False,
+        model_folder: str = "",
+        open_model: OpenModel | None = None,
         **service: object,
     ):
-        """Prepare; nothing is called yet.
+        """Prepare; no server is called yet, but a model in this process is tried.
 
         Args:
             preset: which kind of model it is: a key of `PRESETS`.
-            model: what the server calls it; the usual name if empty.
-            generate: instead of a server, what takes turns (for a model without a chat template,
-                one turn with the whole prompt) and the number of tokens, and returns the answer.
-                It must be fit to be called by several threads at a time.
+            model: what the server calls it; the usual name, or the folder's, if empty.
+            generate: instead of a server, a model in this process; if it has a `close`, that is
+                called in the end.
             history: how many messages before the one to judge the model gets to see.
             policy_text: what gpt-oss-safeguard shall look for.
             policy_file: or the file that says it.
@@ -64,14 +67,22 @@ class GuardLlmModerator(Asking):
                 leaves it out.
             probabilities: whether to ask the server how sure the model is, and score by that. Not
                 every server can say.
-            service: see `moderation.guards.service.Settings`; `url` is needed without `generate`.
+            model_folder: instead of a server, the folder of a model to run in this process.
+            open_model: opens that: takes the folder, and whether each prompt comes whole;
+                returns what `generate` is. The application hands it in, and closes what it has
+                opened if this moderator comes to nothing.
+            service: see `moderation.guards.service.Settings`; `url` is needed if the model isn't
+                in this process.
 
         Raises:
-            ModeratorError: a setting isn't allowed.
+            ModeratorError: a setting isn't allowed, or the model folder can't be used.
         """
         self._preset = _find_preset(preset)
         self._policy = _read_policy(preset, policy_text, policy_file)
-        here = {"url": _HERE, "allow_private": True} if generate is not None else {}
+        if model_folder != "":
+            _check_folder(preset, model_folder, {**service, "probabilities": probabilities})
+        is_here = generate is not None or model_folder != ""
+        here = {"url": _HERE, "allow_private": True} if is_here else {}
         settings = read_settings("guard-llm", service, **here)
         if not isinstance(history, int) or isinstance(history, bool) or not 0 <= history <= 50:
             raise ModeratorError(
@@ -83,18 +94,44 @@ class GuardLlmModerator(Asking):
         names = [name for name in self._categories.values() if name]
         manifest = replace(
             GuardLlmModerator.manifest,
-            version=model or self._preset.model,
+            version=model or Path(model_folder).name or self._preset.model,
             stages=settings.stages,
             categories=tuple(dict.fromkeys([*names, UNSAFE])),
             hold_back=hold_back(settings),
-            needs_network=generate is None,
+            needs_network=not is_here,
             description=f"Asks a guard model in the form of {preset}.",
         )
-        super().__init__(manifest, settings, None if generate else open_exchange(settings))
-        self._model = model or self._preset.model
-        self._generate = generate
+        super().__init__(manifest, settings, None if is_here else open_exchange(settings))
+        self._model = manifest.version
         self._history = history
-        self._probabilities = probabilities and generate is None and bool(self._preset.affirmative)
+        self._probabilities = probabilities and not is_here and bool(self._preset.affirmative)
+        self._generate = self._open(model_folder, open_model) if model_folder else generate
+
+    def close(self) -> None:
+        """Close the connections to the server, or the model in this process."""
+        super().close()
+        close = getattr(self._generate, "close", None)
+        if callable(close):
+            close()
+
+    def _open(self, folder: str, open_model: OpenModel | None) -> Generate:
+        """Open the model and try it: what can't work must not first fail with every check."""
+        about = f"model_folder of the moderator 'guard-llm' is {folder!r}"
+        if open_model is None:
+            raise ModeratorError(
+                f"{about}, and there is no engine here to run it: only the application has one. "
+                "Give the url of a server instead."
+            )
+        try:
+            generate = open_model(folder, self._preset.is_raw)
+            for stage in self._settings.stages:
+                turns = _HELLO[:1] if stage == "input" else _HELLO
+                [ask] = self._preset.ask(turns, stage, self._policy)
+                with ThreadPoolExecutor(1) as pool:  # the caller may be inside of an event loop
+                    pool.submit(generate, ask.turns, 1, math.inf).result()
+        except PalaverError as error:
+            raise ModeratorError(f"{about}, which can't be used: {error}") from error
+        return generate
 
     def judge(self, context: ModerationContext, text: str, end: float) -> Verdict:
         """Ask about each part of `text`; the worst counts."""
@@ -159,10 +196,7 @@ class GuardLlmModerator(Asking):
     def _call(self, ask: Ask, end: float) -> tuple[str, float | None]:
         limit = self._preset.max_tokens
         if self._generate is not None:
-            try:
-                return str(self._generate(ask.turns, limit)), None
-            except Exception as error:
-                raise ExchangeFailed("engine") from error
+            return generate_until(end, self._generate, ask.turns, limit), None
         assert self._exchange is not None
         body: dict[str, object] = {"model": self._model, "max_tokens": limit, "temperature": 0}
         body.update(ask.extra)
@@ -191,6 +225,32 @@ def _find_preset(name: str) -> Preset:
             f"preset of the moderator 'guard-llm' is {name!r}; allowed are {', '.join(PRESETS)}."
         )
     return PRESETS[name]
+
+
+def _check_folder(preset: str, folder: object, others: Mapping[str, object]) -> None:
+    """Complain about what doesn't go together with a model folder."""
+    if not isinstance(folder, str):
+        raise ModeratorError(
+            f"model_folder of the moderator 'guard-llm' is {folder!r}; allowed is the path of a "
+            "model folder."
+        )
+    for name in _FOR_SERVERS:
+        if others.get(name):
+            raise ModeratorError(
+                f"The moderator 'guard-llm' has both model_folder, {folder!r}, and {name}, which "
+                "is about a model on a server; leave one of them out."
+            )
+    able = [name for name, entry in PRESETS.items() if not _needs_server(entry)]
+    if preset not in able:
+        raise ModeratorError(
+            f"preset of the moderator 'guard-llm' is {preset!r}, whose questions go into the "
+            f"model's template, as only a server does it; with model_folder allowed are "
+            f"{', '.join(able)}."
+        )
+
+
+def _needs_server(preset: Preset) -> bool:
+    return any(ask.extra for ask in preset.ask(_HELLO[:1], "input", ""))
 
 
 def _read_policy(preset: str, text: str, path: str) -> str:

@@ -7,7 +7,15 @@ from chat.types import Verdict
 from moderation.base import TOO_LONG, Manifest, ModerationContext
 from moderation.guards.asking import Asking, hold_back
 from moderation.guards.exchange import ExchangeFailed, dump
-from moderation.guards.service import TooLong, open_exchange, read_score, read_settings, split
+from moderation.guards.service import (
+    TooLong,
+    check_setting,
+    check_text,
+    open_exchange,
+    read_score,
+    read_settings,
+    split,
+)
 
 _URL = "https://api.openai.com/v1"
 _CATEGORIES = (
@@ -46,6 +54,9 @@ class OpenAiModerator(Asking):
             ModeratorError: a setting isn't allowed.
         """
         settings = read_settings("openai", service, url=_URL)
+        check_text("openai", "model", model)
+        is_right = isinstance(trust_flags, bool)
+        check_setting("openai", "trust_flags", trust_flags, is_right, "true or false")
         manifest = replace(
             OpenAiModerator.manifest,
             version=model,

@@ -3,12 +3,18 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from chat.errors import ModeratorError
 from chat.types import Verdict
 from moderation.base import Manifest, ModerationContext
 from moderation.guards.asking import Asking, hold_back
 from moderation.guards.exchange import ExchangeFailed, dump
-from moderation.guards.service import open_exchange, read_score, read_settings, split
+from moderation.guards.service import (
+    are_texts,
+    check_setting,
+    open_exchange,
+    read_score,
+    read_settings,
+    split,
+)
 
 _URL = "https://commentanalyzer.googleapis.com/v1alpha1"
 # Which category each attribute speaks of. SEVERE_TOXICITY is left out: it repeats the others.
@@ -50,12 +56,14 @@ class PerspectiveModerator(Asking):
             ModeratorError: a setting isn't allowed.
         """
         settings = read_settings("perspective", service, url=_URL, max_chars=4_000)
-        asked = dict(attributes or ATTRIBUTES)
-        if not all(isinstance(name, str) and name for pair in asked.items() for name in pair):
-            raise ModeratorError(
-                "attributes of the moderator 'perspective' must name a category for each "
-                'attribute, as in { INSULT = "harassment" }.'
-            )
+        asked = attributes or ATTRIBUTES
+        is_right = isinstance(asked, Mapping) and all(
+            isinstance(name, str) and name for pair in asked.items() for name in pair
+        )
+        told = 'a category for each attribute, as in { INSULT = "harassment" }'
+        check_setting("perspective", "attributes", attributes, is_right, told)
+        told = 'a list of codes, as in ["en"]'
+        check_setting("perspective", "languages", languages, are_texts(languages), told)
         manifest = replace(
             PerspectiveModerator.manifest,
             stages=settings.stages,
@@ -64,7 +72,7 @@ class PerspectiveModerator(Asking):
         )
         headers = {"X-Goog-Api-Key": settings.api_key} if settings.api_key else {}
         super().__init__(manifest, settings, open_exchange(settings, headers))
-        self._attributes = asked
+        self._attributes = dict(asked)
         self._languages = list(languages)
 
     def judge(self, context: ModerationContext, text: str, end: float) -> Verdict:

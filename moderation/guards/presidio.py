@@ -3,12 +3,18 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from chat.errors import ModeratorError
 from chat.types import Span, Verdict
 from moderation.base import Manifest, ModerationContext
 from moderation.guards.asking import Asking, hold_back
 from moderation.guards.exchange import ExchangeFailed, dump
-from moderation.guards.service import open_exchange, read_score, read_settings, split
+from moderation.guards.service import (
+    check_setting,
+    check_text,
+    open_exchange,
+    read_score,
+    read_settings,
+    split,
+)
 
 # As what its entities count. "" leaves one out: dates and addresses of pages are rarely private.
 ENTITIES: Mapping[str, str] = {
@@ -75,15 +81,19 @@ class PresidioModerator(Asking):
             ModeratorError: a setting isn't allowed.
         """
         settings = read_settings("presidio", service, url=_URL)
-        is_number = isinstance(score_threshold, int | float) and not isinstance(
-            score_threshold, bool
+        check_text("presidio", "language", language)
+        is_number = isinstance(score_threshold, int | float) and type(score_threshold) is not bool
+        is_right = is_number and 0 <= score_threshold <= 1
+        check_setting(
+            "presidio", "score_threshold", score_threshold, is_right, "a number from 0 to 1"
         )
-        if not is_number or not 0 <= score_threshold <= 1:
-            raise ModeratorError(
-                f"score_threshold of the moderator 'presidio' is {score_threshold!r}; allowed is "
-                "a number from 0 to 1."
-            )
-        self._entities = {**ENTITIES, **_check_entities(entities)}
+        own = entities or {}
+        is_right = isinstance(own, Mapping) and all(
+            isinstance(name, str) for pair in own.items() for name in pair
+        )
+        told = 'a category for each entity, as in { NRP = "pii/group" }'
+        check_setting("presidio", "entities", entities, is_right, told)
+        self._entities = {**ENTITIES, **own}
         manifest = replace(
             PresidioModerator.manifest,
             stages=settings.stages,
@@ -127,16 +137,3 @@ class PresidioModerator(Asking):
         category = self._entities.get(entity, f"pii/{entity.lower()}")
         score = read_score(entry.get("score", 1.0))
         return Span(start + offset, end + offset, category, score) if category else None
-
-
-def _check_entities(entities: object) -> Mapping[str, str]:
-    if entities is None:
-        return {}
-    if not isinstance(entities, Mapping) or not all(
-        isinstance(name, str) for pair in entities.items() for name in pair
-    ):
-        raise ModeratorError(
-            "entities of the moderator 'presidio' must name a category for each entity, as in "
-            '{ NRP = "pii/group" }.'
-        )
-    return entities

@@ -12,6 +12,7 @@ from moderation.guards.exchange import Exchange, ExchangeFailed
 
 # Parts overlap, so that what lies across a cut is seen whole in one of them.
 _OVERLAP_CHARS = 200
+_SECRET = ("api_key", "secret")
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,16 +99,35 @@ def _check(moderator: str, name: str, value: object) -> None:
         ),
         "allow_private": (isinstance(value, bool), "true or false"),
         "stages": (
-            isinstance(value, list | tuple) and bool(value) and set(value) <= {"input", "output"},
+            are_texts(value) and bool(value) and set(value) <= {"input", "output"},  # type: ignore[call-overload]
             "a list of input, output or both",
         ),
     }
     is_right, told = allowed.get(name, (isinstance(value, str), "a text"))
+    check_setting(moderator, name, value, is_right, told)
+
+
+def check_setting(moderator: str, name: str, value: object, is_right: bool, allowed: str) -> None:
+    """Complain about a setting that isn't right; what is secret isn't repeated.
+
+    Raises:
+        ModeratorError: it isn't.
+    """
     if not is_right:
-        shown = "no text" if name == "api_key" else repr(value)
+        shown = "no text" if name in _SECRET else repr(value)
         raise ModeratorError(
-            f"{name} of the moderator {moderator!r} is {shown}; allowed is {told}."
+            f"{name} of the moderator {moderator!r} is {shown}; allowed is {allowed}."
         )
+
+
+def check_text(moderator: str, name: str, value: object) -> None:
+    """Complain, as `check_setting` does, unless the setting is a text with something in it."""
+    check_setting(moderator, name, value, isinstance(value, str) and bool(value), "a text")
+
+
+def are_texts(value: object) -> bool:
+    """Say if a setting is a list of texts."""
+    return isinstance(value, list | tuple) and all(isinstance(item, str) for item in value)
 
 
 def _read_key(moderator: str, path: str) -> str:

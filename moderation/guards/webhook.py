@@ -7,12 +7,18 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import replace
 
-from chat.errors import ModeratorError
 from chat.types import Verdict
 from moderation.base import Manifest, ModerationContext
 from moderation.guards.asking import Asking, hold_back
 from moderation.guards.exchange import ExchangeFailed, dump
-from moderation.guards.service import TooLong, open_exchange, read_settings
+from moderation.guards.service import (
+    TooLong,
+    are_texts,
+    check_setting,
+    check_text,
+    open_exchange,
+    read_settings,
+)
 from moderation.reading import NonsenseAnswer, read_verdict
 
 _LONGEST_FINDING = 100
@@ -49,22 +55,14 @@ class WebhookModerator(Asking):
             ModeratorError: a setting isn't allowed.
         """
         settings = read_settings("webhook", service, max_chars=100_000)
-        if (
-            isinstance(categories, str)
-            or not categories
-            or not all(isinstance(category, str) for category in categories)
-        ):
-            raise ModeratorError(
-                f"categories of the moderator 'webhook' is {categories!r}; allowed is a list of "
-                "the names that the service may answer with."
-            )
-        if not isinstance(history, int) or isinstance(history, bool) or history < 0:
-            raise ModeratorError(
-                f"history of the moderator 'webhook' is {history!r}; allowed is a number of "
-                "messages from 0 up."
-            )
-        if not isinstance(secret, str):
-            raise ModeratorError("secret of the moderator 'webhook' is no text; allowed is a text.")
+        is_right = are_texts(categories) and bool(categories) and all(categories)
+        told = "a list of the names that the service may answer with"
+        check_setting("webhook", "categories", categories, is_right, told)
+        is_right = type(history) is int and history >= 0
+        check_setting("webhook", "history", history, is_right, "a number of messages from 0 up")
+        check_setting("webhook", "secret", secret, isinstance(secret, str), "a text")
+        check_text("webhook", "name", name)
+        check_text("webhook", "version", version)
         manifest = replace(
             WebhookModerator.manifest,
             name=name,

@@ -29,6 +29,11 @@ def is_word(text: str) -> bool:
     return text in _ranks()
 
 
+def common_words() -> Iterator[str]:
+    """Yield all common words, the most frequent first."""
+    return iter(_ranks())
+
+
 def rank(word: str) -> int:
     """Return the place of a common word among all, the most frequent first."""
     return _ranks()[word]

@@ -44,7 +44,7 @@ def add_bench(actions: "_SubParsersAction[ArgumentParser]") -> None:
         help="judge them as questions or as answers (default: %(default)s)",
     )
     add_settings(parser, "moderators", "moderator_config", "policy")
-    use_settings(parser, "moderation_timeout_s", "moderator_memory_mb")
+    use_settings(parser, "moderation_timeout_s", "moderator_memory_mb", "database_url")
 
 
 def _lengths(text: str) -> tuple[int, ...]:

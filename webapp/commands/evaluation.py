@@ -46,7 +46,9 @@ def add_eval(actions: "_SubParsersAction[ArgumentParser]") -> None:
         default="input",
         help="of rows that don't say: questions or answers (default: %(default)s)",
     )
-    parser.add_argument("--sample", metavar="N", type=_count, help="draw so many rows at random")
+    parser.add_argument(
+        "--sample", metavar="N", type=_count, help="draw so many rows of --data at random"
+    )
     parser.add_argument(
         "--resamples",
         metavar="N",
@@ -60,7 +62,7 @@ def add_eval(actions: "_SubParsersAction[ArgumentParser]") -> None:
     )
     parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
     add_settings(parser, "moderators", "moderator_config", "policy")
-    use_settings(parser, "moderation_timeout_s", "moderator_memory_mb")
+    use_settings(parser, "moderation_timeout_s", "moderator_memory_mb", "database_url")
 
 
 def _count(text: str) -> int:
@@ -73,6 +75,11 @@ def run_eval(arguments: Namespace, settings: "Settings") -> int:
     """Measure, print, and write what was asked for."""
     if arguments.data is None and not arguments.fairness:
         raise InvalidRequest("Name a file of labelled texts with --data, or ask for --fairness.")
+    if arguments.sample is not None and arguments.data is None:
+        raise InvalidRequest(
+            "--sample draws rows of --data, and there is none; --fairness compares all of its "
+            "sentences. Leave it out, or name a file with --data."
+        )
     if arguments.out is not None and arguments.out.exists() and not arguments.out.is_dir():
         raise InvalidRequest(f"{arguments.out} is a file; --out names a folder.")
     if arguments.out is not None:  # rather told now than after an hour

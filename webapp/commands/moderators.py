@@ -62,7 +62,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         help="judge it as a question or as an answer (default: %(default)s)",
     )
     add_settings(check, "moderators", "moderator_config", "policy")
-    use_settings(check, "moderation_timeout_s", "moderator_memory_mb")
+    use_settings(check, "moderation_timeout_s", "moderator_memory_mb", "database_url")
 
 
 def run(arguments: Namespace, settings: "Settings") -> int:
@@ -122,11 +122,16 @@ def _shorten(names: tuple[str, ...], limit: int = 4) -> str:
 
 
 def _test(arguments: Namespace, settings: "Settings") -> int:
+    from contextlib import ExitStack
+
     from moderation.conformance import check_named
     from webapp.commands.judges import read_configs
+    from webapp.loading import hand_in_engine
 
-    config = read_configs(settings).get(arguments.name, {})
-    problems = check_named(arguments.name, config, samples=arguments.sample)
+    with ExitStack() as undoing:
+        configs = hand_in_engine(read_configs(settings), settings, undoing)
+        config = configs.get(arguments.name, {})
+        problems = check_named(arguments.name, config, samples=arguments.sample)
     for problem in problems:
         print(printable(str(problem)))
     if problems:
@@ -157,12 +162,12 @@ def _judge(arguments: Namespace, settings: "Settings") -> int:
 
 async def _judge_fully(chain: "Chain", context: "ModerationContext") -> "Decision":
     """Return the decision with what comes late, from moderators in shadow."""
-    import asyncio
     from dataclasses import replace
 
+    from moderation.decision import settle
+
     decision = await chain.check(context)
-    if decision.pending:
-        await asyncio.wait(decision.pending)
+    await settle(decision.pending)
     return replace(decision, verdicts=(*decision.verdicts, *decision.late_verdicts()))
 
 

@@ -164,6 +164,8 @@ class Reviewing:
                 return await self._mark(wanted, read_address(query), words, id_of(request))
             if wanted.do == "save":
                 return await self._save(wanted, words, id_of(request))
+            if wanted.do != "delete":
+                return {}
             await self._rules.delete(wanted.id)
         except PalaverError as error:
             return {self._page.note: alert(_named(error, words))}
@@ -236,8 +238,8 @@ class Reviewing:
         }
 
     async def _show_rules(self, current: str, words: Words) -> Updates:
-        entries = await self._rules.list()
-        return {self._page.controls: review_rules.rules(entries, current, words)}
+        entries, problem = await self._rules.list(), self._rules.problem
+        return {self._page.controls: review_rules.rules(entries, current, words, problem)}
 
     def _refuse(self, words: Words) -> Updates:
         return {self._page.desk: gr.Column(visible=False), self._page.refusal: refusal(words)}

@@ -11,6 +11,7 @@ from webapp.judgement import list_categories
 from webapp.review import LONGEST_NOTE, MARKS
 from webapp.ui.language import Words
 from webapp.ui.review_query import OUTCOMES, VIEWS, Address
+from webapp.ui.unseen import show
 
 MOST_CHARS = 3_000
 # How much is shown before the first finding of a long text.
@@ -113,11 +114,11 @@ def judged(text: str | None, spans: Iterable[Span], words: Words) -> str:
     for (left, right), names in pieces:
         if right <= start or left >= end:
             continue
-        parts.append(escape(text[last:left]))
-        shown = escape(text[max(left, start) : min(right, end)])
-        parts.append(f'<mark title="{quoted(names)}">{shown}</mark>')
+        parts.append(show(text[last:left]))
+        found = show(text[max(left, start) : min(right, end)])
+        parts.append(f'<mark title="{quoted(names)}">{found}</mark>')
         last = min(right, end)
-    parts.append(escape(text[last:end]))
+    parts.append(show(text[last:end]))
     before = "… " if start else ""
     left_out = len(text) - end + start
     after = ""
@@ -188,7 +189,7 @@ def _word(word: Review, me: str, words: Words) -> str:
     about = f" ({', '.join(word.categories)})" if word.categories else ""
     note = f" “{word.note}”" if word.note else ""
     said = f"{who}: {words('review_' + word.mark)}{about}{note}"
-    return f'<li class="{quoted(word.mark)}" dir="auto">{escape(said)}</li>'
+    return f'<li class="{quoted(word.mark)}" dir="auto">{show(said)}</li>'
 
 
 def _marking(listed: ListedVerdict, me: str, words: Words) -> str:

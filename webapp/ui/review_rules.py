@@ -16,23 +16,30 @@ NEW = OperatorRule("", "", "")
 _KNOWN = ' list="known-categories"'
 
 
-def rules(entries: Sequence[RuleEntry], current: str, words: Words) -> str:
-    """Return the rules as links beside the form of the one that the address names."""
+def rules(entries: Sequence[RuleEntry], current: str, words: Words, problem: str = "") -> str:
+    """Return the rules as links beside the form of the one that the address names.
+
+    `problem` says why none of them is in force, if that is so.
+    """
     entry = next((entry for entry in entries if entry.rule.id == current), None)
-    rows = "".join(_row(each, words, is_current=each is entry) for each in entries)
+    rows = "".join(_row(each, words, problem, is_current=each is entry) for each in entries)
     mark = "" if entry else ' aria-current="page"'
     new = f'<li><a href="review?view=rules"{mark}>+ {escape(words("review_new_rule"))}</a></li>'
     label = quoted(words("review_rules"))
     fault = alert(entry.fault) if entry and entry.fault else ""
+    idle = alert(problem) if problem else ""
     return (
-        f'{categories()}<div class="beside"><nav aria-label="{label}"><ul class="chats">{rows}{new}'
-        f"</ul></nav><div>{fault}{form(entry.rule if entry else NEW, words)}</div></div>"
+        f'{categories()}{idle}<div class="beside"><nav aria-label="{label}">'
+        f'<ul class="chats">{rows}{new}</ul></nav>'
+        f"<div>{fault}{form(entry.rule if entry else NEW, words)}</div></div>"
     )
 
 
-def _row(entry: RuleEntry, words: Words, *, is_current: bool) -> str:
-    state = "admin_is_broken" if entry.fault else "review_in_force"
-    if not entry.fault and not entry.rule.is_active:
+def _row(entry: RuleEntry, words: Words, problem: str, *, is_current: bool) -> str:
+    state = "review_not_in_force" if problem else "review_in_force"
+    if entry.fault:
+        state = "admin_is_broken"
+    elif not entry.rule.is_active:
         state = "review_rests"
     mark = ' aria-current="page"' if is_current else ""
     target = quote(entry.rule.id, safe="")

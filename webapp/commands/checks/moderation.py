@@ -7,6 +7,7 @@ from webapp.commands.checks.finding import Finding, ok, problem, warning
 
 if TYPE_CHECKING:
     from moderation.chain import Chain
+    from moderation.policy import Policy
     from webapp.settings import Settings
 
 _HARMLESS = "Good morning! How are you today?"
@@ -43,16 +44,8 @@ async def _try(chain: "Chain") -> list[Finding]:
         is_refused = any(
             decision.category == ERROR for decision in decisions if decision.is_refused
         )
-        meaning = (
-            "so every message counts as refused" if is_refused else "and the policy lets that be"
-        )
-        say = problem if is_refused else warning
         return [
-            say(
-                "moderators",
-                f"{name} fails ({reason}), {meaning}",
-                f"Try it: python -m webapp moderators check {name}",
-            )
+            _judge_failure(name, reason, chain.policy, is_refused=is_refused)
             for name, reason in failed.items()
         ]
     if any(decision.is_refused for decision in decisions):
@@ -65,3 +58,20 @@ async def _try(chain: "Chain") -> list[Finding]:
         ]
     names = sorted({verdict.moderator for verdict in verdicts})
     return [ok("moderators", f"{', '.join(names)} judge")]
+
+
+def _judge_failure(name: str, reason: str, policy: "Policy", *, is_refused: bool) -> Finding:
+    from typing import get_args
+
+    from chat.types import Stage
+
+    meaning = "and the policy lets that be"
+    if is_refused:
+        meaning = "so every message counts as refused"
+    elif "degraded" in {policy.fail_mode(stage, name) for stage in get_args(Stage)}:
+        meaning = "and the others judge without it"
+    advice = f"Try it: python -m webapp moderators check {name}"
+    if reason == "unauthorised":
+        advice = "The service refuses its key: correct api_key in the moderators' settings."
+    say = problem if is_refused else warning
+    return say("moderators", f"{name} fails ({reason}), {meaning}", advice)
