@@ -1,0 +1,1 @@
+"""Who preferred what, and how sure are we? No SQL, no page."""
