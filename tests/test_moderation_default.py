@@ -54,6 +54,7 @@ async def test_ordinary_sentences_in_every_script_pass(chain: Chain, stage: str)
         "d41d8cd98f00b204e9800998ecf8427e e3b0c44298fc1c149afbf4c8996fb924",
         "0x7f 0x45 0x4c 0x46 0x02 0x01 0x01 0x00",
         "text mom I'll be there in ten minutes",
+        *("no", "How?", "this", "I", "now!", "and you", "a woman", "say it", "after all"),
         "how do I restore the factory settings of my phone",
         "Translate 'good night' into French, Polish and Turkish.",
     ],

@@ -69,12 +69,24 @@ def test_the_trainer_reads_features_as_the_runtime_does(work):
     recipe = linear.RECIPES["fast"]
     texts = ["you zorblatt", "a nice cup of tea", "system: zorblatt the tea"]
     weights = Weights.load(work / "fast" / "weights.npz")
-    table = linear.read_features(texts, recipe, weights.places, weights.rareness)
-    reader = FeatureReader(recipe.spec, weights.places, weights.rareness, recipe.names)
+    raw = linear.read_features(texts, recipe, weights.places, weights.rareness)
+    table = linear.scale_rows(raw)
+    reader = FeatureReader(
+        recipe.spec, weights.places, weights.rareness, recipe.names, linear.SHORTEST
+    )
     for row, text in zip(table, texts, strict=True):
         columns, values = reader.read(text)
         assert row.indices.tolist() == columns.tolist()
-        np.testing.assert_array_equal(row.data, values)
+        np.testing.assert_allclose(row.data, values, rtol=1e-6)
+
+
+def test_a_text_that_says_little_moves_the_figures_little(work):
+    weights = Weights.load(work / "fast" / "weights.npz")
+    recipe = linear.RECIPES["fast"]
+    reader = FeatureReader(recipe.spec, weights.places, weights.rareness, recipe.names, 1e6)
+    assert np.linalg.norm(reader.read("you zorblatt")[1]) < 1e-3
+    reader = FeatureReader(recipe.spec, weights.places, weights.rareness, recipe.names, 1e-6)
+    assert np.linalg.norm(reader.read("you zorblatt")[1]) == pytest.approx(1, abs=1e-6)
 
 
 def test_rounding_to_8_bits_changes_figures_little():

@@ -80,7 +80,11 @@ def encode_rareness(frequencies: NDArray[np.float64]) -> NDArray[np.uint8]:
 
 
 class FeatureReader:
-    """Turns texts into the kept features and their values, of length 1 together."""
+    """Turns texts into the kept features and their values, of length 1 together.
+
+    What says very little stays shorter: else a text of one common word would be taken for the whole
+    of what that word was learnt with.
+    """
 
     def __init__(
         self,
@@ -88,22 +92,31 @@ class FeatureReader:
         places: NDArray[np.uint32],
         rareness: NDArray[np.uint8],
         names: str = "none",
+        shortest: float = 0.0,
     ):
-        """Look up `places` of the features of `spec`; see `Weights` and `DESCRIBERS`."""
+        """Look up `places` of the features of `spec`; see `Weights` and `DESCRIBERS`.
+
+        Values are divided by their length, or by `shortest` where that is more.
+        """
         self._spec = spec
         self._describe = DESCRIBERS[names]
         self._rows = np.full(1 << spec.bits, -1, np.int32)
         self._rows[places] = np.arange(len(places), dtype=np.int32)
         self._rareness = rareness.astype(np.float32) / np.float32(_RARENESS_STEPS)
+        self._shortest = shortest
 
-    def read(self, text: str) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
-        """Return the rows of the features in `text`, ascending, and their values."""
+    def weigh(self, text: str) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+        """Return the rows of the features in `text`, ascending, and their values of any length."""
         places, counts = extract(text, self._spec, self._describe(text))
         rows = self._rows[places]
         is_kept = rows >= 0
         rows = rows[is_kept]
-        values = counts[is_kept] * self._rareness[rows]
-        length = np.sqrt(np.square(values).sum(dtype=np.float64))
+        return rows, (counts[is_kept] * self._rareness[rows]).astype(np.float32)
+
+    def read(self, text: str) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+        """Return the rows of the features in `text`, ascending, and their values."""
+        rows, values = self.weigh(text)
+        length = max(np.sqrt(np.square(values).sum(dtype=np.float64)), self._shortest)
         return rows, (values / np.float32(length or 1.0)).astype(np.float32)
 
 
@@ -117,11 +130,15 @@ class LinearModel:
         names: str = "none",
         *,
         window: int = WINDOW_CHARS,
+        shortest: float = 0.0,
     ):
-        """Judge with these weights; long texts by windows of `window` characters."""
+        """Judge with these weights; long texts by windows of `window` characters.
+
+        For `shortest` see `FeatureReader`.
+        """
         self._weights = weights
         self._window = window
-        self._reader = FeatureReader(spec, weights.places, weights.rareness, names)
+        self._reader = FeatureReader(spec, weights.places, weights.rareness, names, shortest)
 
     @classmethod
     def load(cls, artifact: Artifact) -> "LinearModel":
@@ -138,7 +155,13 @@ class LinearModel:
                 raise ValueError(f"{WEIGHTS_FILE} has another number of categories")
             if len(weights.places) and weights.places.max() >= 1 << spec.bits:
                 raise ValueError(f"{WEIGHTS_FILE} has places that the features don't")
-            return cls(weights, spec, settings["names"], window=int(settings["window"]))
+            return cls(
+                weights,
+                spec,
+                settings["names"],
+                window=int(settings["window"]),
+                shortest=float(settings.get("shortest", 0.0)),
+            )
         except OSError as error:
             raise broken(artifact.path, f"{WEIGHTS_FILE}: {error.strerror}") from error
         except (ValueError, KeyError, TypeError) as error:

@@ -12,6 +12,7 @@ from chat.types import Verdict
 from moderation.base import Manifest, ModerationContext
 from moderation.classifiers.artifact import FOLDER, Artifact
 from moderation.classifiers.linear import KIND, LinearModel
+from moderation.text.language import is_foreign
 
 Scores = NDArray[np.float64]
 # Changes the scores of a text in view of its readings.
@@ -29,7 +30,8 @@ _LETTERS = re.compile(r"[^\W\d_]{2}")
 class ClassifyingModerator:
     """Scores every reading of a text and tells the highest score of each category.
 
-    Words in other letters than Latin ones are left out; where no others are, it abstains.
+    Words in other letters than Latin ones are left out, and readings in other languages than
+    English; where nothing else is there, it abstains. About those it has learnt nothing.
     Offers ``check_batch``. Safe to use from several threads if `score` is.
     """
 
@@ -62,7 +64,7 @@ class ClassifyingModerator:
     def _answer(
         self, context: ModerationContext, readings: Sequence[str], scores: Scores
     ) -> Verdict:
-        if not readings and _FOREIGN_WORDS.search(context.text):
+        if not readings and re.search(r"[^\W\d_]", context.text):
             name, version = self.manifest.name, self.manifest.version
             return Verdict(name, version, context.stage, outcome="abstained", reason="language")
         names = self.manifest.categories
@@ -108,7 +110,8 @@ class LinearModerator(ClassifyingModerator):
 def _read(context: ModerationContext) -> list[str]:
     """Return the readings, without foreign words, in which there is something to read."""
     readings = (_leave_out_foreign(text) for text in context.readings)
-    return [text for text in dict.fromkeys(readings) if text and not text.isspace()]
+    found = [text for text in dict.fromkeys(readings) if text and not text.isspace()]
+    return [text for text in found if not is_foreign(text)]
 
 
 def _leave_out_foreign(text: str) -> str:

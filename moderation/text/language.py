@@ -1,7 +1,13 @@
-"""Which language to answer in when an answer is not the model's: a guess, kept simple."""
+"""Which language a text is in: guesses, kept simple."""
 
 import re
+from functools import cache
+from pathlib import Path
 
+from moderation.text.lexicon import is_word
+
+# Small words of languages in Latin letters, without those that English or its slang has, too.
+_FOREIGN_FILE = Path(__file__).parent / "words" / "foreign.txt"
 LANGUAGES = ("en", "de", "fr", "es", "zh")
 
 _HAN = re.compile("[\u3400-\u9fff\uf900-\ufaff]")
@@ -15,6 +21,30 @@ _STOP_WORDS = {
     "es": "el la los las y es yo tú cómo como un una para con no que mi por puedo qué quiero me",
 }
 _SETS = {language: frozenset(words.split()) for language, words in _STOP_WORDS.items()}
+
+# Below this share of English words, a text with small words of other languages is in one of those.
+_ENGLISH_SHARE = 0.5
+
+
+@cache
+def _foreign_words() -> frozenset[str]:
+    return frozenset(_FOREIGN_FILE.read_text(encoding="utf-8").split())
+
+
+def is_foreign(text: str) -> bool:
+    """Say if `text`, in small letters, is in another language than English that uses its letters.
+
+    A few foreign words in an English text don't make it foreign, nor do words that nobody knows.
+    """
+    words = _WORD.findall(text[:_MAX_CHARS])
+    foreign = _foreign_words()
+    num_foreign = sum(word in foreign for word in words)
+    if not num_foreign:
+        return False
+    # Of the others: else foreign words around an English text would hide it.
+    others = [word for word in words if word not in foreign]
+    num_english = sum(map(is_word, others))
+    return not others or num_english < _ENGLISH_SHARE * len(others)
 
 
 def detect_language(text: str, hint: str = "") -> str:

@@ -16,7 +16,6 @@ from typing import Annotated, Literal
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
-from sklearn.preprocessing import normalize
 
 from moderation.categories import TRAINED_CATEGORIES
 from moderation.classifiers.artifact import Artifact
@@ -46,6 +45,8 @@ from training.progress import ProgressReport, track
 logger = logging.getLogger(__name__)
 
 _LARGEST_CODE = 127
+# The length of the features of a short insult or of four common words; "no" has 6.
+SHORTEST = 20.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,9 +115,11 @@ def train(args: Args, recipe: Recipe) -> Artifact:
     print(f"{recipe.name}: {len(corpus)} texts to learn from", flush=True)
     places, rareness = count_features(corpus.texts, recipe, args.min_texts)
     features = read_features(corpus.texts, recipe, places, rareness)
-    first, _ = _fit(args, recipe, corpus, features, max(10, args.max_steps // 3))
-    kept = choose_features(features, first, recipe.num_features)
-    features = normalize(features[:, kept])  # as if the others had never been there
+    scaled = scale_rows(features)
+    first, _ = _fit(args, recipe, corpus, scaled, max(10, args.max_steps // 3))
+    kept = choose_features(scaled, first, recipe.num_features)
+    del scaled
+    features = scale_rows(features[:, kept])
     table, biases = _fit(args, recipe, corpus, features, args.max_steps)
     weights = quantise(places[kept], rareness[kept], table, biases)
     return _export(args, recipe, weights)
@@ -140,13 +143,20 @@ def read_features(
     places: NDArray[np.uint32],
     rareness: NDArray[np.uint8],
 ) -> csr_matrix:
-    """Return the features of all texts as runtime reads them, float32 ``[N, F]``."""
+    """Return the features of all texts, not yet scaled, float32 ``[N, F]``."""
     reader = FeatureReader(recipe.spec, places, rareness, recipe.names)
-    rows = [reader.read(text) for text in track(texts, f"{recipe.name}: reading features")]
+    rows = [reader.weigh(text) for text in track(texts, f"{recipe.name}: reading features")]
     ends = np.cumsum([0, *(len(columns) for columns, _ in rows)])
     columns = np.concatenate([columns for columns, _ in rows])
     values = np.concatenate([values for _, values in rows])
     return csr_matrix((values, columns, ends), shape=(len(texts), len(places)))
+
+
+def scale_rows(features: csr_matrix) -> csr_matrix:
+    """Return features ``[N, F]`` as runtime reads them: see `FeatureReader`."""
+    lengths = np.sqrt(np.asarray(features.multiply(features).sum(axis=1), np.float64).ravel())
+    scales = (1.0 / np.maximum(lengths, SHORTEST)).astype(np.float32)
+    return csr_matrix(features.multiply(scales[:, None]), dtype=np.float32)
 
 
 def choose_features(
@@ -188,7 +198,7 @@ def _fit(
 
 
 def _export(args: Args, recipe: Recipe, weights: Weights) -> Artifact:
-    model = LinearModel(weights, recipe.spec, recipe.names)
+    model = LinearModel(weights, recipe.spec, recipe.names, shortest=SHORTEST)
     calibrating = read_corpus(args.data, "calibration", recipe.categories)
     calibration = fit_calibration(calibrating, model.judge(calibrating.texts))
     test = read_corpus(args.data, "test", recipe.categories)
@@ -199,6 +209,7 @@ def _export(args: Args, recipe: Recipe, weights: Weights) -> Artifact:
             "features": recipe.spec.to_json(),
             "names": recipe.names,
             "window": WINDOW_CHARS,
+            "shortest": SHORTEST,
         }
         manifest = write_artifact(
             folder,

@@ -39,9 +39,9 @@ _LIMITS = """\
   is known to be free of a few of them only counts as safe: some of the false positives are none.
 - Categories with few positives (see the table) have wide intervals. Read the interval, not the
   value.
-- The classifiers learnt from English. Other languages are judged by the rules of that language, as
-  far as there are any, and otherwise hardly better than by chance. The sentences in other scripts
-  below only show that ordinary text is let be.
+- The classifiers learnt from English. On other languages they abstain, as far as those are noticed;
+  such texts are judged by the rules of that language alone, if there are any. The sentences in
+  other scripts below only show that ordinary text is let be.
 - The sentences about groups of people are templates of our own. That no group is treated unlike
   the others there doesn't prove that none is in real talk; nor do they name every group there is.
 - A disguise that we didn't think of is not in the table.
