@@ -228,7 +228,8 @@ class Ranking:
     """What one person thought of a comparison: groups of equal rank, the best group first.
 
     ``strength`` is how much better the first group is than the last, from 0 to 1; ``elapsed_s``
-    how long the person took. Both are None where nobody said.
+    how long the person took. Both are None where nobody said. ``is_none_acceptable``: the person
+    said outright that no answer will do (``acceptable`` is also empty where nobody asked).
     """
 
     comparison_id: str
@@ -238,6 +239,7 @@ class Ranking:
     comment: str = ""
     strength: float | None = None
     elapsed_s: float | None = None
+    is_none_acceptable: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -287,6 +289,15 @@ class Thread:
 
     conversation: Conversation
     messages: tuple[ThreadMessage, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """A comparison as it is shown again: its answers in the order shown, and what was said."""
+
+    comparison: Comparison
+    answers: tuple[ThreadMessage, ...]
+    ranking: Ranking | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,10 +16,13 @@ TRAINING = "training"
 def has_consent(purpose: str) -> ColumnElement[bool]:
     """Return whether the owner lets a conversation be used for `purpose`, for a query of those."""
     is_later = ConversationRow.created_at >= ConsentRow.created_at
+    # Only its owner has a word on a conversation; to look for the owner's would be to look through
+    # all of theirs, which may be as many as they have conversations.
     own = _newest(purpose, ConsentRow.conversation_id == ConversationRow.id, ConsentRow.granted)
-    general = _newest(
-        purpose, ConsentRow.conversation_id.is_(None), and_(ConsentRow.granted, is_later)
+    in_general = and_(
+        ConsentRow.user_id == ConversationRow.owner_id, ConsentRow.conversation_id.is_(None)
     )
+    general = _newest(purpose, in_general, and_(ConsentRow.granted, is_later))
     return func.coalesce(own, general, false())
 
 
@@ -28,9 +31,7 @@ def _newest(
     condition: ColumnElement[bool],
     word: ColumnElement[bool] | InstrumentedAttribute[bool],
 ) -> ScalarSelect[bool]:
-    query = select(word).where(
-        ConsentRow.user_id == ConversationRow.owner_id, ConsentRow.purpose == purpose, condition
-    )
+    query = select(word).where(ConsentRow.purpose == purpose, condition)
     newest = query.order_by(ConsentRow.id.desc()).limit(1)
     return newest.correlate(ConversationRow).scalar_subquery()
 

@@ -1,49 +1,62 @@
-"""Rankings on their way out to training, a page at a time with a fixed number of queries."""
+"""What people think of answers on its way out, a page at a time with a fixed number of queries."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
+from heapq import merge
 from typing import Any
 
-from sqlalchemy import Select, literal, select, tuple_
-from sqlalchemy.orm import Session, aliased
+from sqlalchemy import Select, select, tuple_
+from sqlalchemy.orm import Session
 
-from chat.types import Message
 from storage.connection import Database
 from storage.consents import has_consent
 from storage.feedback import make_comparison
+from storage.marks import export_corrections, export_ratings, read_written
 from storage.models import (
     ComparisonAnswerRow,
     ComparisonRow,
     ConversationRow,
-    GenerationRow,
     MessageRow,
     RankingRow,
 )
-from storage.records import RankedComparison
+from storage.prompts import in_code_order, read_prompts
+from storage.records import MarkedAnswer, RankedComparison
 from storage.rows import to_message, to_ranking
 
-# Those on one question come together: what several people think of it meets.
-_KEY = (
-    ComparisonRow.conversation_id,
-    ComparisonRow.question_id,
-    RankingRow.comparison_id,
-    RankingRow.annotator_id,
-)
 _PAGE = 500
-# Longer branches than this don't come from chatting; it ends the walk in a damaged tree.
-_MAX_DEPTH = 10_000
 
 
-def export_rankings(database: Database, purpose: str | None) -> Iterator[RankedComparison]:
+def export_opinions(database: Database, purpose: str) -> Iterator[RankedComparison | MarkedAnswer]:
+    """Yield rankings, thumbs and corrections in one stream, those on one question together.
+
+    All of them: each says whether it may be used for `purpose` (see `storage.consents`).
+    """
+    return merge(
+        export_rankings(database, purpose, is_filtered=False),
+        export_corrections(database, purpose),
+        export_ratings(database, purpose),
+        key=_question_of,
+    )
+
+
+def _question_of(opinion: RankedComparison | MarkedAnswer) -> tuple[str, str]:
+    source = opinion.comparison if isinstance(opinion, RankedComparison) else opinion
+    return source.conversation_id, source.question_id
+
+
+def export_rankings(
+    database: Database, purpose: str | None, *, is_filtered: bool = True
+) -> Iterator[RankedComparison]:
     """Yield every ranking with its prompt and answers, those on one question together.
 
-    With a `purpose`, only what happened in conversations that may be used for it: see
-    `storage.consents`.
+    With a `purpose`, only what happened in conversations that may be used for it, unless not
+    `is_filtered`: see `storage.consents`.
     """
     last: tuple[str, ...] = ()
     while True:
         with database.read() as session:
-            rows = session.execute(_select_page(last, purpose)).all()
+            query = _select_page(session, last, purpose, is_filtered=is_filtered)
+            rows = session.execute(query).all()
             page = list(_join(session, [tuple(row) for row in rows]))
         if not rows:
             return
@@ -58,19 +71,26 @@ def export_rankings(database: Database, purpose: str | None) -> Iterator[RankedC
 
 
 def _select_page(
-    last: tuple[str, ...], purpose: str | None
+    session: Session, last: tuple[str, ...], purpose: str | None, *, is_filtered: bool
 ) -> Select[RankingRow, ComparisonRow, str, bool]:
     consent = has_consent(purpose or "training")
+    # Those on one question come together: what several people think of it meets.
+    key = (
+        in_code_order(session, ComparisonRow.conversation_id),
+        in_code_order(session, ComparisonRow.question_id),
+        RankingRow.comparison_id.expression,
+        RankingRow.annotator_id.expression,
+    )
     query = (
         select(RankingRow, ComparisonRow, ConversationRow.owner_id, consent)
         .join(ComparisonRow, ComparisonRow.id == RankingRow.comparison_id)
         .join(ConversationRow, ConversationRow.id == ComparisonRow.conversation_id)
-        .order_by(*_KEY)
+        .order_by(*key)
         .limit(_PAGE)
     )
     if last:
-        query = query.where(tuple_(*_KEY) > tuple_(*last))
-    return query if purpose is None else query.where(consent)
+        query = query.where(tuple_(*key) > tuple_(*last))
+    return query if purpose is None or not is_filtered else query.where(consent)
 
 
 def _join(session: Session, rows: list[tuple[Any, ...]]) -> Iterator[RankedComparison]:
@@ -80,9 +100,8 @@ def _join(session: Session, rows: list[tuple[Any, ...]]) -> Iterator[RankedCompa
     answers = {
         row.id: row for row in session.scalars(select(MessageRow).where(MessageRow.id.in_(ids)))
     }
-    written = select(GenerationRow).where(GenerationRow.message_id.in_(ids))
-    generations = {row.message_id: row for row in session.scalars(written)}
-    prompts = _read_prompts(session, {row.question_id for row in comparisons.values()})
+    generations = read_written(session, ids)
+    prompts = read_prompts(session, {row.question_id for row in comparisons.values()})
     for ranking, row, owner_id, consent in rows:
         comparison = make_comparison(row, shown[row.id])
         there = [answers[answer_id] for answer_id in comparison.answer_ids]
@@ -111,35 +130,3 @@ def _read_shown(session: Session, ids: Iterable[str]) -> Mapping[str, tuple[str,
     for comparison_id, answer_id in session.execute(query):
         shown[comparison_id] += (answer_id,)
     return shown
-
-
-def _read_prompts(
-    session: Session, question_ids: Iterable[str]
-) -> Mapping[str, tuple[Message, ...]]:
-    """Return for each question the messages from the root to it, all by one recursive query."""
-    start = (
-        select(
-            MessageRow.id.label("leaf"),
-            MessageRow.id,
-            MessageRow.parent_id,
-            literal(0).label("depth"),
-        )
-        .where(MessageRow.id.in_(question_ids))
-        .cte("paths", recursive=True)
-    )
-    parent = aliased(MessageRow)
-    step = (
-        select(start.c.leaf, parent.id, parent.parent_id, start.c.depth + 1)
-        .join(start, parent.id == start.c.parent_id)
-        .where(start.c.depth < _MAX_DEPTH)
-    )
-    paths = start.union_all(step)
-    query = (
-        select(paths.c.leaf, MessageRow)
-        .join(paths, MessageRow.id == paths.c.id)
-        .order_by(paths.c.leaf, paths.c.depth.desc())
-    )
-    prompts: dict[str, tuple[Message, ...]] = defaultdict(tuple)
-    for leaf, message in session.execute(query):
-        prompts[leaf] += (to_message(message),)
-    return prompts

@@ -188,6 +188,7 @@ def record_ranking(session: Session, owner_id: str, ranking: Ranking, now: datet
         "comment": ranking.comment,
         "strength": strength,
         "elapsed_s": ranking.elapsed_s,
+        "is_none_acceptable": ranking.is_none_acceptable,
         "created_at": now,
         "updated_at": now,
     }

@@ -239,6 +239,7 @@ class RankingRow(Base):
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
     elapsed_s: Mapped[float | None]
+    is_none_acceptable: Mapped[bool] = mapped_column(server_default=text("false"))
 
 
 class CorrectionRow(Base):

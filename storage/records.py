@@ -46,6 +46,30 @@ class RankedComparison:
 
 
 @dataclass(frozen=True, slots=True)
+class MarkedAnswer:
+    """One person's word on one answer: a thumb, or the right answer as they wrote it themselves.
+
+    `prompt`, `model`, `config`, `owner_id` and `has_consent` are as in `RankedComparison`.
+    """
+
+    conversation_id: str
+    question_id: str
+    prompt: tuple[Message, ...]
+    answer_id: str
+    answer: Message
+    model: str
+    config: Mapping[str, Any]
+    finish_reason: str
+    annotator_id: str
+    is_good: bool
+    is_correction: bool
+    tags: tuple[str, ...]
+    owner_id: str
+    has_consent: bool
+    marked_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Job:
     """A long piece of work; recording it again under its id replaces what was known."""
 

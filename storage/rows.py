@@ -117,6 +117,7 @@ def to_ranking(row: RankingRow) -> Ranking:
         row.comment,
         row.strength,
         row.elapsed_s,
+        row.is_none_acceptable,
     )
 
 

@@ -430,7 +430,7 @@ def test_other_databases_and_limits_are_refused(store: Store):
         ):
             with pytest.raises(SettingsError, match="allowed is SQLite"):
                 attempt()
-        assert other.schema_revision() == store.schema_revision() == "0004"
+        assert other.schema_revision() == store.schema_revision() == "0005"
 
 
 def test_store_is_empty_until_somebody_comes(store: Store):

@@ -4,9 +4,11 @@ from dataclasses import replace
 from itertools import groupby
 
 import pytest
+from sqlalchemy import delete
 
 from chat.errors import InvalidRequest, NotFound
 from chat.types import Comparison, Correction, Ranking, Rating
+from storage.models import MessageRow
 from storage.store import Store
 from tests.storage_kit import fill, make_turn, record_chain, run_at_once, store_fixture
 
@@ -45,6 +47,51 @@ def test_comparison_id_of_another_conversation_is_refused(store: Store):
         store.record_comparison(
             "ann", Comparison("cmp-bobs", "c", turn.question_id, (turn.answer_id,))
         )
+
+
+def record_compared(store: Store, comparison_id: str = "shown", **changes: object) -> Comparison:
+    """Record two answers to one question, and a comparison of them, the newer one first."""
+    turn = make_turn("c")
+    other = replace(turn, answer_id=f"{turn.answer_id}-1", model="other")
+    for each in (turn, other):
+        store.record_turn("ann", each)
+    answer_ids = (other.answer_id, turn.answer_id)
+    made = Comparison(comparison_id, "c", turn.question_id, answer_ids)
+    store.record_comparison("ann", replace(made, **changes))
+    return replace(made, **changes)
+
+
+def test_what_was_compared_is_listed_with_its_answers_and_ones_own_ranking(store: Store):
+    shown = record_compared(store)
+    newer, older = shown.answer_ids
+    ranking = Ranking("shown", "judge", ((older,), (newer,)), is_none_acceptable=True)
+    store.record_ranking("ann", ranking)
+    [found] = store.list_compared("ann", "c", "ann")
+    assert (found.comparison, found.ranking) == (shown, None)
+    assert [answer.stored.id for answer in found.answers] == [newer, older]
+    assert found.answers[0].generation and found.answers[0].generation.model == "other"
+    [found] = store.list_compared("ann", "c", "judge")
+    assert found.ranking == ranking
+    with pytest.raises(NotFound):
+        store.list_compared("bob", "c", "judge")
+
+
+def test_what_cannot_be_ranked_on_the_page_is_not_listed(store: Store):
+    record_compared(store, "hint", method="regenerate")
+    record_compared(store, "elsewhere", origin="api")
+    shown = record_compared(store, "gone")
+    assert [found.comparison.id for found in store.list_compared("ann", "c", "ann")] == ["gone"]
+    with store._database.write() as session:
+        session.execute(delete(MessageRow).where(MessageRow.id == shown.answer_ids[0]))
+    assert store.list_compared("ann", "c", "ann") == []
+
+
+def test_the_question_of_an_answer_is_found_by_its_owner_alone(store: Store):
+    shown = record_compared(store)
+    assert store.find_question("ann", shown.answer_ids[0]) == ("c", shown.question_id)
+    for owner_id, message_id in (("bob", shown.answer_ids[0]), ("ann", shown.question_id)):
+        with pytest.raises(NotFound):
+            store.find_question(owner_id, message_id)
 
 
 def test_new_ranking_replaces_the_annotators_old_one(store: Store):

@@ -166,6 +166,14 @@ def test_what_the_fourth_version_added_is_kept(tmp_path: Path):
         assert "A plant, and a drink." in [m.message.content for m in store.read_tree("ann", "tea")]
 
 
+def test_what_the_fifth_version_added_is_kept(tmp_path: Path):
+    path = tmp_path / "v5.db"
+    shutil.copy(ASSETS / "v5.db", path)
+    with Store.open(f"sqlite:///{path}") as store:
+        (ranked,) = store.export_rankings()
+        assert ranked.ranking.is_none_acceptable and not ranked.ranking.acceptable
+
+
 # As the first version wrote them: ids of consents and verdicts were numbers.
 _FIRST_ROWS = """
 INSERT INTO users VALUES ('ann', '2026-01-01 00:00:00');

@@ -8,7 +8,18 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from chat.errors import PalaverError
-from webapp.commands import backup, deploy, doctor, export, keys, model, moderators, restore, serve
+from webapp.commands import (
+    backup,
+    deploy,
+    doctor,
+    export,
+    importing,
+    keys,
+    model,
+    moderators,
+    restore,
+    serve,
+)
 from webapp.commands.flags import given_settings, needed_settings
 from webapp.commands.paper import tell
 from webapp.usage import PROGRAM, Parser
@@ -41,6 +52,7 @@ COMMANDS: Mapping[str, Command] = {
     "model": model,
     "moderators": moderators,
     "export": export,
+    "import": importing,
     "deploy": deploy,
     "backup": backup,
     "restore": restore,

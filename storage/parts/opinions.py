@@ -1,11 +1,12 @@
 """The store's part about what people think of the answers."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 
-from chat.types import Comparison, Correction, Ranking, Rating
-from storage import exports, feedback
+from chat.errors import InvalidRequest
+from chat.types import Compared, Comparison, Correction, Message, Ranking, Rating
+from storage import comparing, exports, feedback, imports, prompts
 from storage.parts.part import Part
-from storage.records import RankedComparison
+from storage.records import MarkedAnswer, RankedComparison
 
 
 class Opinions(Part):
@@ -30,6 +31,21 @@ class Opinions(Part):
         """Return the newest comparison of answers to a question that an annotator hasn't ranked."""
         with self._database.read() as session:
             return feedback.find_unranked(session, owner_id, question_id, annotator_id)
+
+    def list_compared(
+        self, owner_id: str, conversation_id: str, annotator_id: str
+    ) -> list[Compared]:
+        """Return what was compared in a conversation of the page, the newest first.
+
+        With the rankings of one annotator; weak signals are left out.
+        """
+        with self._database.read() as session:
+            return comparing.list_compared(session, owner_id, conversation_id, annotator_id)
+
+    def find_question(self, owner_id: str, answer_id: str) -> tuple[str, str]:
+        """Return the ids of an answer's conversation and of its question, or raise NotFound."""
+        with self._database.read() as session:
+            return comparing.find_question(session, owner_id, answer_id)
 
     def record_ranking(self, owner_id: str, ranking: Ranking) -> None:
         """Remember what an annotator thinks; a new ranking replaces their old one.
@@ -74,3 +90,43 @@ class Opinions(Part):
         With `purpose` only those in conversations that may be used for it.
         """
         return exports.export_rankings(self._database, purpose)
+
+    def export_opinions(self, *, purpose: str) -> Iterator[RankedComparison | MarkedAnswer]:
+        """Yield rankings, thumbs and corrections, those on one question together.
+
+        Each says whether it may be used for `purpose`; those that may not are there too.
+        """
+        return exports.export_opinions(self._database, purpose)
+
+    def export_openings(self) -> Iterator[tuple[str, Message]]:
+        """Yield the first questions of conversations that have several: the id, the question."""
+        return prompts.export_openings(self._database)
+
+    def import_rankings(
+        self,
+        rankings: Iterable[RankedComparison],
+        *,
+        purpose: str,
+        on_refused: Callable[[InvalidRequest], None] | None = None,
+    ) -> int:
+        """Store rankings from elsewhere, and return how many of them are new here, or newer.
+
+        All in one transaction, taken in one by one; the same again changes nothing. Without
+        `on_refused` the first that can't be stored ends it, and nothing is stored. Owners are
+        those of imported conversations; what belongs to somebody else is left alone. Consent to
+        `purpose` is what every ranking of a conversation came with.
+
+        Raises:
+            InvalidRequest: an id is taken by something else here, or can't be one.
+        """
+        num_new = 0
+        with self._database.write() as session:
+            for ranked in rankings:
+                try:
+                    now = self._clock.now()
+                    num_new += imports.import_ranking(session, ranked, purpose, now)
+                except InvalidRequest as error:
+                    if on_refused is None:
+                        raise
+                    on_refused(error)
+        return num_new

@@ -1,12 +1,12 @@
-"""Write chats, rankings, reviewed texts or all of one person as JSON lines.
+"""Write chats, preferences, reviewed texts or all of one person.
 
-Chats, rankings and reviews are exported as far as the owners of the chats agreed to the purpose,
+Chats, preferences and reviews are exported as far as the owners of the chats agreed to the purpose,
 which is training unless you name another; how many that leaves out is said at the end. Chats that
 programs had through /v1 were never agreed to by anybody, so only `--everything` exports them. It
-exports everything that nobody agreed to: then it is on you what may be done with it. Rankings come
-with the preference studio, which isn't there yet; until then that file is empty. `user` is for a
-person who asks for their own data, so it is always complete. Their id is on the page, under "Your
-data"; `users` lists all of them. Nothing is ever half written: a file takes its name at the end.
+exports everything that nobody agreed to: then it is on you what may be done with it. `preferences`
+makes a data set of what people think of answers, ready to train on. `user` is for a person who asks
+for their own data, so it is always complete. Their id is on the page, under "Your data"; `users`
+lists all of them. Nothing is ever half written: a file takes its name at the end.
 """
 
 import sys
@@ -18,17 +18,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from chat.errors import InvalidRequest, NotFound
-from webapp.commands.flags import add_action, add_settings
-from webapp.commands.paper import Progress, amount, new_file, tell, to_line
+from webapp.commands import preferences
+from webapp.commands.flags import add_action, add_consent, add_settings
+from webapp.commands.paper import NEVER_AGREED, Progress, amount, new_file, tell, to_line
 
 if TYPE_CHECKING:
-    from storage.records import RankedComparison
     from storage.store import Store
     from webapp.settings import Settings
 
 EXAMPLES: tuple[str, ...] = (
     "export chats --output chats.jsonl",
-    "export rankings --purpose training --output rankings.jsonl",
+    "export preferences --format trl-preference --preview",
+    "export preferences --format trl-preference --output pairs --min-votes 2 --parquet",
+    "export preferences --format rankings --output -",
     "export chats --everything | gzip > all.jsonl.gz",
     "export reviews --output reviews.jsonl",
     "export users",
@@ -36,7 +38,6 @@ EXAMPLES: tuple[str, ...] = (
 )
 _NOUNS = {
     "chats": "conversation",
-    "rankings": "ranking",
     "reviews": "reviewed text",
     "user": "record",
     "users": "user",
@@ -48,23 +49,13 @@ def add_arguments(parser: ArgumentParser) -> None:
     kinds = parser.add_subparsers(dest="kind", metavar="WHAT", required=True)
     for name, meaning in (
         ("chats", "conversations: every message, how it came about, verdicts and ratings"),
-        (
-            "rankings",
-            "what people preferred; they come with the preference studio, which isn't there yet",
-        ),
         ("reviews", "texts that reviewers of moderation marked, with labels to train by"),
     ):
         kind = add_action(kinds, name, meaning)
-        kind.add_argument(
-            "--purpose",
-            metavar="NAME",
-            default="training",
-            help="export what people agreed to for this (default: %(default)s)",
-        )
-        kind.add_argument(
-            "--everything", action="store_true", help="export also what nobody agreed to"
-        )
+        add_consent(kind)
         _add_target(kind)
+    meaning = "what people think of answers, as a data set to train on"
+    preferences.add_arguments(add_action(kinds, "preferences", meaning))
     user = add_action(kinds, "user", "everything of one person, for that person")
     user.add_argument(
         "id", metavar="ID", help='the id that the page shows the person under "Your data"'
@@ -88,6 +79,8 @@ def run(arguments: Namespace, settings: "Settings") -> int:
 
     if getattr(arguments, "purpose", None) == "":
         raise InvalidRequest("--purpose is empty; name what people agreed to, such as training.")
+    if arguments.kind == "preferences":
+        return preferences.run(arguments, settings)
     noun = _NOUNS[arguments.kind]
     progress = Progress(noun)
     with (
@@ -105,7 +98,7 @@ def run(arguments: Namespace, settings: "Settings") -> int:
         if arguments.kind == "reviews":
             num_all = sum(1 for _ in store.export_reviews())
     tell(f"{amount(progress.count, noun)} exported.")
-    if arguments.kind in ("chats", "rankings", "reviews"):
+    if arguments.kind in ("chats", "reviews"):
         _tell_consent(arguments, max(0, num_all - progress.count))
     return 0
 
@@ -129,43 +122,12 @@ def _records(store: "Store", arguments: Namespace) -> Iterator[dict[str, Any]]:
     purpose = None if arguments.everything else arguments.purpose
     if arguments.kind == "chats":
         yield from store.export_chats(purpose=purpose)
-    elif arguments.kind == "reviews":
-        yield from map(asdict, store.export_reviews(purpose=purpose))
     else:
-        yield from map(to_record, store.export_rankings(purpose=purpose))
+        yield from map(asdict, store.export_reviews(purpose=purpose))
 
 
 def _tell_consent(arguments: Namespace, num_left_out: int) -> None:
     if arguments.everything:
-        tell(
-            "Warning: people who never agreed to that are among them; use it only as the law and "
-            "your word to them allow."
-        )
+        tell(NEVER_AGREED)
     elif num_left_out:
         tell(f"{num_left_out:,} left out: nobody agreed to {arguments.purpose} with that.")
-
-
-def to_record(ranked: "RankedComparison") -> dict[str, Any]:
-    """Return a ranking with its question and answers, ready for JSON; answers as shown."""
-    comparison, ranking = ranked.comparison, ranked.ranking
-    return {
-        "comparison_id": comparison.id,
-        "annotator_id": ranking.annotator_id,
-        "ranked_at": ranked.ranked_at.isoformat(),
-        "prompt": [{"role": m.role, "content": m.content} for m in ranked.prompt],
-        "answers": [
-            {
-                "id": answer_id,
-                "content": ranked.answers[answer_id].content,
-                "model": ranked.models.get(answer_id, ""),
-                "acceptable": answer_id in ranking.acceptable,
-            }
-            for answer_id in comparison.answer_ids
-            if answer_id in ranked.answers
-        ],
-        "groups": [list(group) for group in ranking.groups],
-        "strength": ranking.strength,
-        "comment": ranking.comment,
-        "method": comparison.method,
-        "probability": comparison.probability,
-    }

@@ -30,6 +30,19 @@ def add_action(
     return actions.add_parser(name, help=meaning, description=sentence)
 
 
+def add_consent(parser: ArgumentParser) -> None:
+    """Add the flags of what people have agreed to."""
+    parser.add_argument(
+        "--purpose",
+        metavar="NAME",
+        default="training",
+        help="export what people agreed to for this (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--everything", action="store_true", help="export also what nobody agreed to"
+    )
+
+
 def add_settings(parser: ArgumentParser, *names: str) -> None:
     """Add the settings of these names to `parser`, in a group of their own."""
     example = f"{_flag(names[0])} is PALAVER_{names[0].upper()}"

@@ -10,6 +10,11 @@ from typing import Any, BinaryIO
 
 from chat.errors import InvalidRequest
 
+NEVER_AGREED = (
+    "Warning: people who never agreed to that are among them; use it only as the law and your word "
+    "to them allow."
+)
+
 
 def tell(text: str) -> None:
     """Say something about the work, beside its result."""
