@@ -88,6 +88,8 @@ def test_in_webapp_only_the_turn_and_what_puts_it_together_know_the_worlds_below
         f"webapp/{name}.py"
         for name in (
             "service",
+            "arena",
+            "votes",
             "intake",
             "judgement",
             "keys",
@@ -96,6 +98,7 @@ def test_in_webapp_only_the_turn_and_what_puts_it_together_know_the_worlds_below
             "guard_model",
             "loading",
             "memory",
+            "opinions",
             "preflight",
             "recording",
             "review",

@@ -24,7 +24,7 @@ class Crowded(ScriptedBackend):
     async def generate(self, messages, config):
         number = len(self.asked)
         self.delay_s = 0.002 * (number % 4)
-        if messages[-1].content == "crowd" and number % 4 == 3:
+        if messages[-1].content == "Too many people want to hear this one." and number % 4 == 3:
             self.asked.append(tuple(messages))
             raise QueueFull("64 questions are waiting, which is the most.")
         async for event in super().generate(messages, config):
@@ -139,12 +139,18 @@ def test_a_refused_question_is_refused_once_for_all(client, backend):
 
 @pytest.mark.parametrize("is_stream", [False, True])
 def test_no_room_for_one_is_429_for_all_and_leaves_no_trace(address, store, is_stream):
-    body = {"messages": [{"role": "user", "content": "crowd"}], "n": 4, "stream": is_stream}
+    body = {
+        "messages": [{"role": "user", "content": "Too many people want to hear this one."}],
+        "n": 4,
+        "stream": is_stream,
+    }
     response = httpx.post(f"{address}/v1/chat/completions", json=body)
     assert response.status_code == 429
     assert response.json()["error"]["code"] == "rate_limit_exceeded"
     assert int(response.headers["retry-after"]) > 0
-    assert "crowd" not in {c.title for c in store.list_conversations("api")}
+    assert "Too many people want to hear this one." not in {
+        c.title for c in store.list_conversations("api")
+    }
 
 
 def test_a_failure_of_one_ends_all(client):

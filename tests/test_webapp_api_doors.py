@@ -12,7 +12,7 @@ from tests.serving import create_app, make_settings, serve
 
 JSON = {"content-type": "application/json"}
 GET_ROUTES = ("/v1/models", "/v1/models/scripted", "/health", "/me/export", "/chats/x/export")
-POST_ROUTES = ("/v1/chat/completions", "/v1/moderations", "/v1/feedback")
+POST_ROUTES = ("/v1/chat/completions", "/v1/moderations", "/v1/feedback", "/v1/rankings")
 ROUTES = [(path, "GET") for path in GET_ROUTES] + [(path, "POST") for path in POST_ROUTES]
 CHAT = {"messages": [{"role": "user", "content": "Hi"}]}
 

@@ -9,6 +9,7 @@ import pytest
 
 from tests.scripted import ScriptedBackend
 from tests.serving import create_app, make_settings, serve
+from webapp.api.rankings import RankingRequest
 from webapp.api.schemas import MOST_ANSWERS, UNSUPPORTED, ChatCompletionRequest
 from webapp.archive import BAD_TAGS, GOOD_TAGS
 from webapp.keys import PREFIX
@@ -45,15 +46,17 @@ def do(http, command, **known):
 def test_a_command_of_the_guide_works(http, command):
     messages = [{"role": "user", "content": "Hi"}]
     completion = http.post("/v1/chat/completions", json={"messages": messages}).json()
-    response = do(http, command, ID=completion["id"], KEY="none")
+    two = http.post("/v1/chat/completions", json={"messages": messages, "n": 2}).json()
+    response = do(http, command, ID=completion["id"], TWO=two["id"], KEY="none")
     assert response.status_code == 200, response.text
 
 
 def test_there_are_commands():
-    assert len(COMMANDS) == 5
+    assert len(COMMANDS) == 6
 
 
 def test_every_field_and_every_tag_is_in_the_guide():
-    for name in (*ChatCompletionRequest.model_fields, *UNSUPPORTED, *GOOD_TAGS, *BAD_TAGS):
+    fields = (*ChatCompletionRequest.model_fields, *RankingRequest.model_fields)
+    for name in (*fields, *UNSUPPORTED, *GOOD_TAGS, *BAD_TAGS):
         assert f"`{name}`" in GUIDE or f"`{name}." in GUIDE, name
     assert f"1 to {MOST_ANSWERS} answers" in GUIDE and f"`{PREFIX}`" in GUIDE

@@ -15,6 +15,8 @@ ROUTES = [
     ("POST", "/v1/chat/completions"),
     ("POST", "/v1/moderations"),
     ("POST", "/v1/feedback"),
+    ("POST", "/v1/rankings"),
+    ("DELETE", "/v1/rankings/{comparison_id}"),
     ("GET", "/health"),
     ("GET", "/chats/{conversation_id}/export"),
     ("GET", "/me/export"),
@@ -25,7 +27,7 @@ ROUTES = [
 
 KEY = "right"
 # Some rules are beyond a schema, such as that the last message has to be the user's.
-MORE_RULES = ("/v1/chat/completions", "/v1/feedback")
+MORE_RULES = ("/v1/chat/completions", "/v1/feedback", "/v1/rankings")
 # There is nothing in a request to these that could be wrong.
 WITHOUT_INPUT = ("/v1/models", "/health", "/me/export", "/review/reviews.jsonl")
 UNBENDABLE = (*WITHOUT_INPUT, "/v1/models/{model}")

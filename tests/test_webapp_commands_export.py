@@ -46,16 +46,6 @@ def test_chats_are_exported_as_far_as_people_agreed(filled, flags, ids, left_out
     assert all(len(chat["messages"]) == 3 for chat in chats)
 
 
-def test_rankings_come_with_what_was_seen_in_the_order_shown(filled):
-    (ranking,) = read(filled.run("export", "rankings"))
-    assert ranking["comparison_id"] == "cmp-c-ann"
-    assert [message["role"] for message in ranking["prompt"]] == ["user"]
-    assert [answer["content"] for answer in ranking["answers"]] == ["an answer"] * 2
-    assert ranking["groups"] == [[answer["id"]] for answer in ranking["answers"]]
-    assert all(answer["acceptable"] and answer["model"] == "tiny" for answer in ranking["answers"])
-    assert len(read(filled.run("export", "rankings", "--everything"))) == 2
-
-
 def test_a_person_gets_all_of_their_own_whatever_they_agreed_to(filled):
     kinds = {record["kind"] for record in read(filled.run("export", "user", "bob"))}
     assert {"user", "consent", "conversation", "message", "ranking", "rating"} <= kinds

@@ -3,7 +3,9 @@
 import logging
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import ExitStack
+from pathlib import Path
 
+from chat.errors import SettingsError
 from inference.backend import LocalBackend
 from moderation.base import Moderator
 from moderation.chain import Chain
@@ -131,8 +133,35 @@ def load_backend(settings: Settings) -> LocalBackend:
     Raises:
         ModelError: it is missing, broken, or needs a device that isn't there.
     """
+    return _load_model(settings, settings.model_dir)
+
+
+def load_rivals(settings: Settings, model: str) -> list[LocalBackend]:
+    """Load the further models that answer where answers are compared with those of `model`.
+
+    Raises:
+        ModelError: as `load_backend`.
+        SettingsError: two of them, or one and the chat model, have the same name.
+    """
+    names, rivals = {model}, list[LocalBackend]()
+    with ExitStack() as undoing:
+        for folder in settings.compared_dirs:
+            rival = _load_model(settings, folder)
+            undoing.callback(rival.close)
+            if rival.model in names:
+                raise SettingsError(
+                    f"The setting compare_models (PALAVER_COMPARE_MODELS) names the model "
+                    f"{rival.model!r}, which is in use already; allowed are models of other names."
+                )
+            names.add(rival.model)
+            rivals.append(rival)
+        undoing.pop_all()
+    return rivals
+
+
+def _load_model(settings: Settings, folder: Path) -> LocalBackend:
     return LocalBackend.load(
-        settings.model_dir,
+        folder,
         device=settings.device,
         max_running=settings.max_running,
         max_waiting=settings.max_waiting,

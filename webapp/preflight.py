@@ -14,7 +14,7 @@ def check_names(settings: Settings) -> None:
 
     Raises:
         PolicyError: there is no such policy.
-        ModelError: there is no such model.
+        ModelError: there is no such model, of the chat or to be compared with it.
         SettingsError: the database is of a kind that can't be used.
     """
     from inference.model_dir import MANIFEST_FILE, ModelDir
@@ -30,8 +30,9 @@ def check_names(settings: Settings) -> None:
         )
     if settings.policy not in presets() and not is_file(settings.policy):
         Policy.load(settings.policy)
-    if not (settings.model_dir / MANIFEST_FILE).is_file():
-        ModelDir.load(settings.model_dir)
+    for folder in (settings.model_dir, *settings.compared_dirs):
+        if not (folder / MANIFEST_FILE).is_file():
+            ModelDir.load(folder)
 
 
 def is_file(name: str) -> bool:

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import ExitStack, asynccontextmanager
 
 import uvicorn
@@ -17,6 +17,7 @@ from storage.store import Store
 from webapp import login, ui
 from webapp.api.door import add_api
 from webapp.archive import Archive
+from webapp.arena import Arena, Habits
 from webapp.auth import Doorman
 from webapp.exploring import Explorer
 from webapp.gradio_door import GradioDoor
@@ -26,7 +27,7 @@ from webapp.hub.sync import Sync
 from webapp.hub.task import NoSync, keeping_in_step, open_sync
 from webapp.keys import Keys
 from webapp.listener import bind
-from webapp.loading import load_backend
+from webapp.loading import load_backend, load_rivals
 from webapp.memory import Memory, forgetting
 from webapp.middleware import BodyLimit, SameOrigin, SecurityHeaders, Visitors
 from webapp.personas import Personas
@@ -37,12 +38,17 @@ from webapp.settings import Settings, find_unknown, read_platform
 from webapp.stopping import Server
 from webapp.stored_rules import load_with_rules
 from webapp.underway import Underway
+from webapp.votes import Votes
 
 log = logging.getLogger(__name__)
 
 
-def create_app(settings: Settings, *, backend: Backend | None = None) -> FastAPI:
+def create_app(
+    settings: Settings, *, backend: Backend | None = None, rivals: Sequence[Backend] | None = None
+) -> FastAPI:
     """Build the application from its settings; a given `backend` answers in the model's place.
+
+    Given `rivals` are compared with it in place of the models that the settings name.
 
     Raises:
         SetupError: the model, a moderator, the policy or the key can't be used.
@@ -58,9 +64,26 @@ def create_app(settings: Settings, *, backend: Backend | None = None) -> FastAPI
         guard, problem = load_with_rules(settings, rules)
         undoing.callback(guard.close)
         desk = RuleDesk(memory.store, guard, find_sound(rules), problem)
-        app = _put_together(settings, guard, memory, sync, desk, backend)
+        models = _load_models(settings, backend, rivals, undoing)
+        app = _put_together(settings, guard, memory, sync, desk, models)
         undoing.pop_all()
     return app
+
+
+def _load_models(
+    settings: Settings,
+    backend: Backend | None,
+    rivals: Sequence[Backend] | None,
+    undoing: ExitStack,
+) -> tuple[Backend, ...]:
+    """Return the model of the chat, and those that are compared with it."""
+    backend = backend or load_backend(settings)
+    undoing.callback(backend.close)
+    if rivals is None:
+        rivals = load_rivals(settings, backend.model)
+    for rival in rivals:
+        undoing.callback(rival.close)
+    return (backend, *rivals)
 
 
 def _put_together(
@@ -69,23 +92,25 @@ def _put_together(
     memory: Memory,
     sync: Sync | NoSync,
     rules: RuleDesk,
-    backend: Backend | None,
+    models: tuple[Backend, ...],
 ) -> FastAPI:
     platform = read_platform()
     doorman = login.make_doorman(settings, platform)
     sync.on_key = doorman.keys.add
-    backend = backend or load_backend(settings)
     personas = Personas(memory.store, presets())
     underway = Underway()
     service = ChatService(
-        backend,
+        models[0],
         guard,
         memory,
         personas,
         underway,
         gate_mode=settings.moderation_mode,
+        rivals=models[1:],
     )
-    archive = Archive(memory, underway)
+    archive, votes = Archive(memory, underway), Votes(memory)
+    habits = Habits(settings.compare_rate, settings.compare_answers, settings.compare_longest_queue)
+    arena = Arena(service, memory, habits)
     reviewing = ReviewDesk(memory.store, Explorer(memory.store, lambda: guard.policy))
     stopping = asyncio.Event()
 
@@ -99,7 +124,8 @@ def _put_together(
         ):
             yield
             # Running answers end as cancelled, and are stored before the store closes.
-            await asyncio.to_thread(backend.close)
+            for model in models:
+                await asyncio.to_thread(model.close)
             await underway.settle(timeout_s=settings.drain_s + 5)
             await asyncio.to_thread(guard.close)
         memory.close()
@@ -108,13 +134,14 @@ def _put_together(
     app = FastAPI(title="Palaver", lifespan=lifespan, docs_url=None, redoc_url=None)
     app.state.stopping = stopping
     keys = Keys(memory.store, fixed_key=settings.api_key)
-    add_api(app, service, archive, reviewing, keys, sync.status)
+    add_api(app, service, archive, votes, reviewing, keys, sync.status)
     app.include_router(login.router(doorman))
     if doorman.can_sign_in:
         app.include_router(oauth.router(doorman, platform, archive.move_user))
     _add_middleware(app, settings, doorman)
     site = ui.Site(doorman.can_sign_in, _make_handover(doorman), lambda: sync.banner, guard.notice)
-    ui.mount(app, service, archive, personas, reviewing, rules, settings, site)
+    house = ui.House(service, archive, arena, votes, personas)
+    ui.mount(app, house, reviewing, rules, settings, site)
     return app
 
 
@@ -132,7 +159,7 @@ def _add_middleware(app: FastAPI, settings: Settings, doorman: Doorman) -> None:
     app.add_middleware(
         CORSMiddleware,
         allow_origins=settings.allowed_origins,
-        allow_methods=["GET", "POST"],
+        allow_methods=["GET", "POST", "DELETE"],
         allow_headers=["authorization", "content-type"],
     )
     app.add_middleware(SecurityHeaders)

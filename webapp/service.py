@@ -34,6 +34,7 @@ from webapp.recording import Recorder
 from webapp.turn import (
     Answering,
     ChatRequest,
+    Contender,
     Draft,
     MessagesRequest,
     TextDelta,
@@ -58,6 +59,7 @@ class ChatService:
         underway: Underway,
         *,
         gate_mode: Mode = "window",
+        rivals: Sequence[Backend] = (),
     ):
         """Answer by `backend`.
 
@@ -68,8 +70,10 @@ class ChatService:
             personas: those that a question may name.
             underway: where the turns are listed until they are stored.
             gate_mode: see `OutputGate`.
+            rivals: further models, which answer beside it where answers are compared.
         """
         self._backend = backend
+        self._backends = {each.model: each for each in (*rivals, backend)}
         self._memory = memory
         self._drafting = Drafting(memory, personas, backend.model)
         self._intake = Intake(memory)
@@ -83,6 +87,17 @@ class ChatService:
     def model(self) -> str:
         """The name of the model that answers."""
         return self._backend.model
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """The names of all models that can be compared, the one of the chat first."""
+        return (self.model, *(name for name in self._backends if name != self.model))
+
+    @property
+    def num_waiting(self) -> int:
+        """How many questions wait in line, with all models."""
+        counts = (each.stats().get("num_waiting", 0) for each in self._backends.values())
+        return sum(count for count in counts if isinstance(count, int))
 
     @property
     def provider(self) -> str:
@@ -164,14 +179,39 @@ class ChatService:
             self._drafting.draft_sent(request, number, first) for number in range(1, num_answers)
         ]
         chain = self._guard.chain(first.policy, "api")
+        async with aclosing(self._answer_all([first, *others], chain)) as events:
+            async for numbered in events:
+                yield numbered
+
+    async def compare(
+        self, request: ChatRequest, contenders: Sequence[Contender]
+    ) -> AsyncGenerator[tuple[int, TurnEvent], None]:
+        """Answer a question of the page by several `contenders`, side by side.
+
+        The question is judged once, each answer by itself; each event comes with the number of its
+        contender. One that fails leaves the others alone.
+
+        Raises: as `reply`, if none can answer or the first is turned away.
+        """
+        drafted = await self._drafting.draft(request)
+        self._check_idle(drafted.conversation_id)
+        chain = self._guard.chain(drafted.policy, request.audience)
+        drafts = [drafted.beside(contender) for contender in contenders]
+        async with aclosing(self._answer_all(drafts, chain, may_fail=True)) as events:
+            async for numbered in events:
+                yield numbered
+
+    def _answer_all(
+        self, drafts: Sequence[Draft], chain: Chain, *, may_fail: bool = False
+    ) -> AsyncGenerator[tuple[int, TurnEvent], None]:
+        """Carry several answers to one question to the store; the question is judged once."""
+        first, *others = drafts
         judging = asyncio.create_task(self._intake.judge(first, chain))
         runs = [self._run(first, chain, judging)]
         for draft in others:
-            following = asyncio.create_task(_follow(draft, first, judging))
+            following = asyncio.create_task(_follow(draft, first, judging, is_spare=may_fail))
             runs.append(self._run(draft, chain, following))
-        async with aclosing(merge(runs, [first, *others])) as events:
-            async for numbered in events:
-                yield numbered
+        return merge(runs, drafts, may_fail=may_fail)
 
     def _check_idle(self, conversation_id: str) -> None:
         if self._underway.of_chat(conversation_id):
@@ -225,7 +265,8 @@ class ChatService:
         ending: GenerationFinished | None = None
         written: list[str] = []
         try:
-            async with aclosing(self._backend.generate(draft.prompt, draft.config)) as events:
+            backend = self._backends[draft.model or self.model]
+            async with aclosing(backend.generate(draft.prompt, draft.config)) as events:
                 async for event in events:
                     match event:
                         case Queued(position):
@@ -268,9 +309,17 @@ class ChatService:
         return self._pace.wait_s(position, max_running if isinstance(max_running, int) else 1)
 
 
-async def _follow(draft: Draft, first: Draft, judging: "asyncio.Task[Decision]") -> Decision:
-    """Wait for the decision on the question of the first, whose record has all of it."""
-    return replace(await follow(draft, first, judging), pending=())
+async def _follow(
+    draft: Draft, first: Draft, judging: "asyncio.Task[Decision]", *, is_spare: bool
+) -> Decision:
+    """Wait for the decision on the question of the first, whose record has all of it.
+
+    If it is refused, a draft that `is_spare` has nothing to add, and isn't stored.
+    """
+    decision = await follow(draft, first, judging)
+    if is_spare and decision.is_refused:
+        draft.is_admitted = False
+    return replace(decision, pending=())
 
 
 def _count(usage: Usage, num_tokens: int) -> Usage:

@@ -54,6 +54,18 @@ class Settings(BaseSettings):
     data_dir: Path = Field(
         Path("data"), description="where the key that signs the visitors' cookies is kept"
     )
+    compare_rate: float = Field(
+        0.0, ge=0, le=1, description="share of the page's questions answered twice, to be ranked"
+    )
+    compare_answers: int = Field(
+        2, ge=2, le=8, description="answers written side by side where answers are compared"
+    )
+    compare_models: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="further models that answer there, as in --model, separated by commas"
+    )
+    compare_longest_queue: int = Field(
+        0, ge=0, description="ask by itself for a comparison only while no more than these wait"
+    )
     moderators: Annotated[tuple[str, ...], NoDecode] = Field(
         ("limits", "rules", "pii", "secrets", "fast", "jailbreak", "mini"),
         description="moderators to run, separated by commas",
@@ -103,7 +115,7 @@ class Settings(BaseSettings):
         "info", description="what is logged; message texts never are"
     )
 
-    @field_validator("moderators", "allowed_origins", "admins", mode="before")
+    @field_validator("moderators", "allowed_origins", "admins", "compare_models", mode="before")
     @classmethod
     def _split_commas(cls, value: object) -> object:
         if isinstance(value, str):
@@ -159,9 +171,18 @@ class Settings(BaseSettings):
     @property
     def model_dir(self) -> Path:
         """The folder of the chat model: a name is looked up in exported_models/."""
-        if Path(self.model).name == self.model:
-            return Path(__file__).parent.parent / "exported_models" / self.model
-        return Path(self.model)
+        return _find_model(self.model)
+
+    @property
+    def compared_dirs(self) -> tuple[Path, ...]:
+        """The folders of the further models that answer where answers are compared."""
+        return tuple(_find_model(name) for name in self.compare_models)
+
+
+def _find_model(name: str) -> Path:
+    if Path(name).name == name:
+        return Path(__file__).parent.parent / "exported_models" / name
+    return Path(name)
 
 
 def on_space() -> bool:

@@ -3,7 +3,7 @@
 import asyncio
 import time
 import uuid
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from chat.types import (
     FinishReason,
@@ -51,6 +51,15 @@ class MessagesRequest:
     messages: tuple[Message, ...]
     config: GenerationConfig
     locale: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Contender:
+    """One of several answers to be written side by side: its id, by which model, and how."""
+
+    answer_id: str
+    model: str
+    config: GenerationConfig
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +121,8 @@ class Draft:
     question: Message
     config: GenerationConfig
     locale: str
+    # Which model answers, where it isn't the one of the chat.
+    model: str = ""
     # What the operator's persona says and by which policy, and what the person adds to it.
     persona: str = ""
     policy: str = ""
@@ -172,8 +183,18 @@ class Draft:
         elapsed_s = time.monotonic() - self.first_text_s if self.first_text_s else 0.0
         return self.usage.completion_tokens / elapsed_s if elapsed_s > 0.05 else 0.0
 
+    def beside(self, contender: Contender) -> "Draft":
+        """Return the draft of one more answer to the same question."""
+        return replace(
+            self,
+            answer_id=contender.answer_id,
+            model=contender.model,
+            config=contender.config,
+            is_stored=asyncio.Event(),
+        )
+
     def finish(self, model: str) -> Turn:
-        """Return the turn as it is now."""
+        """Return the turn as it is now; `model` is the one of the chat."""
         total_ms = (time.monotonic() - self.start_s) * 1000
         return Turn(
             conversation_id=self.conversation_id,
@@ -185,7 +206,7 @@ class Draft:
             finish_reason=self.finish_reason,
             usage=self.usage,
             config=self.config,
-            model=model,
+            model=self.model or model,
             verdicts=self.verdicts,
             timings=Timings(self.queued_ms, self.first_token_ms, total_ms),
             num_dropped=self.num_dropped,

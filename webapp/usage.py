@@ -17,6 +17,7 @@ _METAVARS = {
     "database_url": "URL",
     "data_dir": "FOLDER",
     "moderators": "NAMES",
+    "compare_models": "NAMES",
     "moderator_config": "FILE",
     "policy": "NAME",
     "admins": "NAMES",

@@ -11,13 +11,14 @@ from starlette.routing import BaseRoute, Match, Route
 from starlette.types import Receive, Scope, Send
 
 from chat.errors import NotFound
-from webapp.api import chat, chats, feedback, health, models, moderations, review
+from webapp.api import chat, chats, feedback, health, models, moderations, rankings, review
 from webapp.api.errors import add_error_bodies
 from webapp.api.openapi import describe
 from webapp.archive import Archive
 from webapp.keys import Keys
 from webapp.review import ReviewDesk
 from webapp.service import ChatService
+from webapp.votes import Votes
 
 Answer = Callable[[Request], Coroutine[Any, Any, Response]]
 
@@ -26,6 +27,7 @@ def add_api(
     app: FastAPI,
     service: ChatService,
     archive: Archive,
+    votes: Votes,
     reviewing: ReviewDesk,
     keys: Keys,
     read_sync: Callable[[], Mapping[str, object]],
@@ -42,6 +44,7 @@ def add_api(
     chat.add_routes(routes, service)
     moderations.add_routes(routes, service)
     feedback.add_routes(routes, archive)
+    rankings.add_routes(routes, votes)
     app.include_router(routes)
     app.include_router(health.router(service, read_sync))
     app.include_router(chats.router(archive))

@@ -1,6 +1,6 @@
 """The people's door: the page, made with Gradio and mounted on the application."""
 
 from webapp.ui.page import mount
-from webapp.ui.screen import Site
+from webapp.ui.screen import House, Site
 
-__all__ = ["Site", "mount"]
+__all__ = ["House", "Site", "mount"]

@@ -8,10 +8,11 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 
 from chat.errors import InvalidRequest
 from chat.text import clean_text
-from chat.types import GenerationConfig
+from chat.types import GenerationConfig, Ranking
 from webapp.auth import Identity
 from webapp.complaints import complain
 from webapp.turn import ChatRequest
+from webapp.ui.comparison import STRENGTHS
 
 Id = Annotated[str, StringConstraints(max_length=200)]
 Sent = TypeVar("Sent", bound=BaseModel)
@@ -27,6 +28,9 @@ class Asked(BaseModel):
     persona: Id = ""
     replaces: Id = ""
     regenerates: Id = ""
+    # The answer that another one is asked for instead of; whether several are, side by side.
+    instead: Id = ""
+    compares: bool = False
     # The last message on the page.
     follows: Id = ""
     is_temporary: bool = False
@@ -63,7 +67,19 @@ class Action(BaseModel):
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
-    do: Literal["version", "rate", "reasons", "rename", "delete", "more", "forget"]
+    do: Literal[
+        "version",
+        "rate",
+        "reasons",
+        "rename",
+        "delete",
+        "more",
+        "forget",
+        "ballot",
+        "vote",
+        "skip",
+        "withdraw",
+    ]
     id: Id = ""
     # The last message on the page.
     leaf: Id = ""
@@ -71,6 +87,27 @@ class Action(BaseModel):
     tags: tuple[Annotated[str, StringConstraints(max_length=40)], ...] = Field((), max_length=20)
     text: Annotated[str, StringConstraints(max_length=4_000)] = ""
     count: int = Field(100, ge=1, le=1000)
+    # A vote: the rank of each answer, which ones will do, and how much better the best is.
+    ranks: dict[Id, Annotated[int, Field(ge=1, le=8)]] = Field({}, max_length=8)
+    acceptable: tuple[Id, ...] = Field((), max_length=8)
+    is_none_acceptable: bool = False
+    strength: Literal["", "slightly", "clearly", "much"] = ""
+
+    def to_ranking(self, annotator_id: str) -> Ranking:
+        """Return a vote as a ranking: answers of equal rank are a group, the best group first."""
+        groups: dict[int, list[str]] = {}
+        for answer_id, rank in sorted(self.ranks.items(), key=lambda pair: pair[1]):
+            groups.setdefault(rank, []).append(answer_id)
+        return Ranking(
+            self.id,
+            annotator_id,
+            tuple(tuple(group) for group in groups.values()),
+            frozenset(self.acceptable),
+            self.text,
+            # Of a tie, none is better.
+            STRENGTHS.get(self.strength) if len(groups) > 1 else None,
+            is_none_acceptable=self.is_none_acceptable,
+        )
 
 
 def give_back(text: str, replaces: str) -> str:

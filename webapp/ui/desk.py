@@ -1,29 +1,22 @@
 """What happens on each event of the page: translation, and nothing else."""
 
 import time
-from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import replace
-from typing import Any
 
 import gradio as gr
 
 from chat.errors import NotFound, PalaverError
 from chat.text import clean_text
-from chat.types import GenerationConfig, Rating, Turn
-from webapp.archive import Archive
+from chat.types import GenerationConfig, Rating
 from webapp.personas import configure
-from webapp.service import ChatService
 from webapp.turn import Answering, ChatRequest, TextDelta, TurnFinished, TurnStarted, Waiting
 from webapp.ui import view
 from webapp.ui.actions import Action, Asked, give_back, read_action, read_asked
-from webapp.ui.parts import Parts
-from webapp.ui.screen import Reader, Screen, Update
+from webapp.ui.booth import FRAME_S, Booth, Showing, Updates
+from webapp.ui.parts import Parts, busy, ready
+from webapp.ui.screen import House, Reader, Screen, Update
 from webapp.ui.thread import Live
-
-# An answer is shown anew at most this often: a reader sees no difference, a server does.
-FRAME_S = 0.04
-Updates = AsyncGenerator[Update, None]
 
 
 class Desk:
@@ -31,15 +24,15 @@ class Desk:
 
     def __init__(
         self,
-        service: ChatService,
-        archive: Archive,
+        house: House,
         screen: Screen,
         parts: Parts,
         config: GenerationConfig,
     ):
-        """Answer by `service`, with `config` where neither reader nor persona says otherwise."""
-        self._service = service
-        self._archive = archive
+        """Act through `house`, with `config` where neither reader nor persona says otherwise."""
+        self._service = house.service
+        self._archive = house.archive
+        self._booth = Booth(house, screen, parts)
         self._screen = screen
         self._parts = parts
         self._config = config
@@ -104,7 +97,7 @@ class Desk:
         try:
             wanted = read_asked(asked)
             if not wanted.is_anything:
-                yield {self._parts.question: _ready()}
+                yield {self._parts.question: ready()}
                 return
             config = replace(
                 self._config,
@@ -131,14 +124,14 @@ class Desk:
         reader = self._screen.read_reader(request)
         conversation_id = clean_text(address or "")
         await self._archive.settle(conversation_id)
-        ready = {self._parts.question: _ready(), self._parts.live: ""}
+        update = {self._parts.question: ready(), self._parts.live: ""}
         try:
             thread = await self._archive.read(reader.identity.id, conversation_id)
-            return {**ready, **await self._screen.thread(reader, thread)}
+            return {**update, **await self._screen.thread(reader, thread)}
         except NotFound:
-            return {**ready, **await self._screen.anew(reader, conversation_id)}
+            return {**update, **await self._screen.anew(reader, conversation_id)}
         except PalaverError as error:
-            return {**ready, self._parts.note: view.note(view.problem(error, reader.words))}
+            return {**update, self._parts.note: view.note(view.problem(error, reader.words))}
 
     async def consent(self, choice: str, address: str, request: gr.Request) -> Update:
         """Remember whether this chat (or, in a new one, the chats to come) may train a model."""
@@ -191,6 +184,8 @@ class Desk:
                 await self._archive.forget(owner_id)
                 note = view.note(reader.words("forgotten"))
                 return {**await self._screen.new_chat(reader), parts.note: note}
+            case "ballot" | "vote" | "skip" | "withdraw":
+                return await self._booth.act(reader, action, address)
 
     async def _rate(self, reader: Reader, action: Action, address: str) -> Update:
         """Set a thumb, take it back when it is there already, or say why it is there."""
@@ -207,56 +202,59 @@ class Desk:
         thread = await self._archive.read(owner_id, address, leaf_id)
         opened = action.id if is_open else ""
         return {
-            self._parts.thread: reader.view.thread(thread.messages, opened),
+            self._parts.thread: await self._screen.messages(reader, thread, opened=opened),
             self._parts.note: view.note(reader.words("thanks") if action.do == "reasons" else ""),
         }
 
     async def _answer(self, reader: Reader, wanted: Asked, chat: ChatRequest) -> Updates:
+        """Yield the page's states until the question is answered, or has failed."""
+        showing = Showing({self._parts.question: busy(), self._parts.note: ""})
+        if wanted.compares or self._booth.is_asked(chat):
+            states = self._booth.compare(reader, wanted, chat, showing)
+        else:
+            states = self._reply(reader, wanted, chat, showing)
+        try:
+            async with aclosing(states):
+                async for state in states:
+                    yield state
+        except PalaverError as error:
+            recovered = await self._recover(reader, wanted, showing.started, error)
+            yield showing.state | recovered
+
+    async def _reply(
+        self, reader: Reader, wanted: Asked, chat: ChatRequest, showing: Showing
+    ) -> Updates:
         """Yield the page's states from the question to the finished answer.
 
         Each state is whole but for the list of chats, which comes with the last one: of states
         that follow one another too fast the page shows only the later.
         """
-        parts = self._parts
-        state: Update = {parts.question: _busy(), parts.note: ""}
-        started: TurnStarted | None = None
+        parts, state = self._parts, showing.state
         live = Live(chat.text)
         shown_s = 0.0
-        try:
-            async with aclosing(self._service.reply(chat)) as events:
-                async for event in events:
-                    match event:
-                        case TurnStarted():
-                            started = event
-                            live = Live(event.question)
-                            state |= await self._screen.begun(reader, event, chat.persona)
-                        case Waiting(position, wait_s):
-                            note = view.waiting_note(position, wait_s, reader.words)
-                            state[parts.note] = view.note(note)
-                        case Answering():
-                            state[parts.note] = ""
-                        case TextDelta(delta, tokens_per_s):
-                            live = live.grown(delta, tokens_per_s)
-                            if time.monotonic() - shown_s < FRAME_S:
-                                continue
-                        case TurnFinished(turn):
-                            yield state | await self._finish(reader, turn, wanted)
-                            return
-                    state[parts.live] = reader.view.live(live)
-                    shown_s = time.monotonic()
-                    yield dict(state)
-        except PalaverError as error:
-            yield state | await self._recover(reader, wanted, started, error)
-
-    async def _finish(self, reader: Reader, turn: Turn, wanted: Asked) -> Update:
-        """Return the page with a finished turn on it."""
-        parts = self._parts
-        thread = await self._archive.read(reader.identity.id, turn.conversation_id, turn.answer_id)
-        update = await self._screen.thread(reader, thread)
-        if wanted.is_searching:
-            del update[parts.chats]
-        note = view.turn_note(turn, self._service.context_length, reader.words)
-        return {**update, parts.question: _ready(), parts.note: view.note(note)}
+        async with aclosing(self._service.reply(chat)) as events:
+            async for event in events:
+                match event:
+                    case TurnStarted():
+                        showing.started = event
+                        live = Live(event.question)
+                        state |= await self._screen.begun(reader, event, chat.persona)
+                    case Waiting(position, wait_s):
+                        note = view.waiting_note(position, wait_s, reader.words)
+                        state[parts.note] = view.note(note)
+                    case Answering():
+                        state[parts.note] = ""
+                    case TextDelta(delta, tokens_per_s):
+                        live = live.grown(delta, tokens_per_s)
+                        if time.monotonic() - shown_s < FRAME_S:
+                            continue
+                    case TurnFinished(turn):
+                        await self._booth.note_regenerated(chat, wanted.instead, turn)
+                        yield state | await self._booth.finish(reader, turn, wanted)
+                        return
+                state[parts.live] = reader.view.live(live)
+                shown_s = time.monotonic()
+                yield dict(state)
 
     async def _recover(
         self, reader: Reader, wanted: Asked, started: TurnStarted | None, error: PalaverError
@@ -279,16 +277,8 @@ class Desk:
         text = "" if is_stored else wanted.text
         return {
             **update,
-            parts.question: _ready(),
+            parts.question: ready(),
             parts.live: "",
             parts.note: view.note(view.problem(error, reader.words)),
             parts.returned: give_back(text, wanted.replaces),
         }
-
-
-def _busy() -> Any:
-    return gr.Textbox(submit_btn=False, stop_btn=True)
-
-
-def _ready() -> Any:
-    return gr.Textbox(submit_btn=True, stop_btn=False)

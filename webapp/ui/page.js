@@ -165,7 +165,10 @@ const palaver = {
     start: (at) => palaver.send({ text: at.textContent }),
     copy: (at, message) => palaver.copy(at, message.querySelector(".source").textContent),
     edit: (at, message) => palaver.edit(message, message.querySelector(".source").textContent),
-    regenerate: (at, message) => palaver.send({ regenerates: message.dataset.question }),
+    regenerate: (at, message) => {
+      const { question, id } = message.dataset;
+      palaver.send({ regenerates: question, instead: id });
+    },
     version: (at) => {
       if (at.dataset.version) palaver.act({ do: "version", id: at.dataset.version });
     },

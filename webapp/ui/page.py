@@ -8,22 +8,19 @@ from typing import Any
 import gradio as gr
 from fastapi import FastAPI
 
-from webapp.archive import Archive
-from webapp.personas import Personas
 from webapp.review import ReviewDesk
 from webapp.rules import RuleDesk
-from webapp.service import ChatService
 from webapp.settings import Settings
 from webapp.ui.admin import add_admin_page
 from webapp.ui.desk import Desk
 from webapp.ui.language import catalogue
 from webapp.ui.parts import Parts, lay_out
 from webapp.ui.review import add_review_page
-from webapp.ui.screen import Screen, Site
+from webapp.ui.screen import House, Screen, Site
 
 FOLDER = Path(__file__).parent
-STYLES = ("style.css", "code.css", "admin.css", "review.css")
-SCRIPTS = ("page.js", "review.js")
+STYLES = ("style.css", "comparison.css", "code.css", "admin.css", "review.css")
+SCRIPTS = ("page.js", "comparison.js", "review.js")
 MOST_EVENTS = 10_000
 # The address is the only place that says which chat is open; see page.js.
 READ_ADDRESS = "() => [palaver.address()]"
@@ -36,9 +33,7 @@ READ_ACTED = "() => [palaver.acted, palaver.address()]"
 
 def mount(
     app: FastAPI,
-    service: ChatService,
-    archive: Archive,
-    personas: Personas,
+    house: House,
     reviewing: ReviewDesk,
     rules: RuleDesk,
     settings: Settings,
@@ -46,7 +41,7 @@ def mount(
 ) -> None:
     """Put the page at the root of `app`, behind the routes that it already has."""
     i18n = gr.I18n(**catalogue())
-    page = build(service, archive, personas, reviewing, rules, settings, site, i18n)
+    page = build(house, reviewing, rules, settings, site, i18n)
     # The style reads best as a file of its own, the script has to run before the page does.
     script = "".join((FOLDER / name).read_text(encoding="utf-8") for name in SCRIPTS)
     with warnings.catch_warnings():
@@ -79,9 +74,7 @@ def _theme() -> gr.themes.Base:
 
 
 def build(
-    service: ChatService,
-    archive: Archive,
-    personas: Personas,
+    house: House,
     reviewing: ReviewDesk,
     rules: RuleDesk,
     settings: Settings,
@@ -89,13 +82,13 @@ def build(
     i18n: gr.I18n,
 ) -> gr.Blocks:
     """Return the page, and the administrator's two behind it."""
-    most_tokens = min(settings.max_new_tokens, service.context_length)
-    config = replace(service.default_config, max_new_tokens=most_tokens)
+    most_tokens = min(settings.max_new_tokens, house.service.context_length)
+    config = replace(house.service.default_config, max_new_tokens=most_tokens)
     with gr.Blocks(title="Palaver", fill_height=True, analytics_enabled=False) as page:
         parts = lay_out(i18n, config, most_tokens=most_tokens)
-        screen = Screen(service, archive, personas, parts, config, site)
-        _connect(page, parts, Desk(service, archive, screen, parts, config))
-    add_admin_page(page, personas)
+        screen = Screen(house, parts, config, site)
+        _connect(page, parts, Desk(house, screen, parts, config))
+    add_admin_page(page, house.personas)
     add_review_page(page, reviewing, rules)
     page.queue(max_size=MOST_EVENTS, default_concurrency_limit=64)
     return page

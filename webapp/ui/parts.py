@@ -205,3 +205,13 @@ def _lay_out_settings(i18n: gr.I18n, config: GenerationConfig, most_tokens: int)
             elem_id="consent",
         ),
     }
+
+
+def busy() -> Any:
+    """Return the line to ask in while an answer is being written."""
+    return gr.Textbox(submit_btn=False, stop_btn=True)
+
+
+def ready() -> Any:
+    """Return the line to ask in when it can be."""
+    return gr.Textbox(submit_btn=True, stop_btn=False)

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import gradio as gr
@@ -12,16 +12,19 @@ from chat.errors import NotFound
 from chat.text import clean_text
 from chat.types import GenerationConfig, Persona, Thread
 from webapp.archive import Archive
+from webapp.arena import Arena
 from webapp.auth import Identity
 from webapp.memory import is_temporary
 from webapp.personas import Personas
 from webapp.service import ChatService
 from webapp.turn import TurnStarted
 from webapp.ui import view
+from webapp.ui.comparison import Ballots
 from webapp.ui.dialogs import dialogs
 from webapp.ui.language import Words, choose
 from webapp.ui.parts import NO_PERSONA, Parts
 from webapp.ui.thread import ThreadView, last_answer_of
+from webapp.votes import Votes
 
 # What each of the page's parts is to show.
 Update = dict[Any, Any]
@@ -35,6 +38,17 @@ class Reader:
     words: Words
     locale: str
     view: ThreadView
+
+
+@dataclass(frozen=True, slots=True)
+class House:
+    """What the page acts through."""
+
+    service: ChatService
+    archive: Archive
+    arena: Arena
+    votes: Votes
+    personas: Personas
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,16 +69,15 @@ class Screen:
 
     def __init__(
         self,
-        service: ChatService,
-        archive: Archive,
-        personas: Personas,
+        house: House,
         parts: Parts,
         default_config: GenerationConfig,
         site: Site,
     ):
-        self._service = service
-        self._archive = archive
-        self._personas = personas
+        self._service = house.service
+        self._archive = house.archive
+        self._votes = house.votes
+        self._personas = house.personas
         self._parts = parts
         self._default_config = default_config
         self._site = site
@@ -97,14 +110,17 @@ class Screen:
             **self.config(config),
         }
 
-    async def thread(self, reader: Reader, thread: Thread) -> Update:
-        """Return the page with a chat on it; the settings stay as they are."""
+    async def thread(self, reader: Reader, thread: Thread, *, ballot: str = "") -> Update:
+        """Return the page with a chat on it; the settings stay as they are.
+
+        `ballot` is the comparison to be ranked, if somebody asked for one.
+        """
         parts, chat_id = self._parts, thread.conversation.id
         last = last_answer_of(thread)
         persona_id = last.generation.persona if last and last.generation else ""
         return {
             parts.header: await self.header(reader, persona_id, chat_id),
-            parts.thread: reader.view.thread(thread.messages),
+            parts.thread: await self.messages(reader, thread, ballot=ballot),
             parts.live: "",
             parts.note: "",
             parts.chats: await self.chats(reader, chat_id),
@@ -117,10 +133,39 @@ class Screen:
         parts, chat_id = self._parts, started.conversation_id
         return {
             parts.header: await self.header(reader, persona_id, chat_id),
-            parts.thread: reader.view.thread(started.history),
+            parts.thread: await self._history(reader, started),
             parts.address: chat_id,
             parts.persona: gr.Radio(visible=False),
         }
+
+    async def messages(
+        self, reader: Reader, thread: Thread, *, opened: str = "", ballot: str = ""
+    ) -> str:
+        """Return what was said in a chat; `opened` is the answer whose reasons are asked for.
+
+        What is to be ranked is shown so: the comparison `ballot`, or else that of the last answer,
+        unless it is ranked or was passed over.
+        """
+        chat_id, owner_id = thread.conversation.id, reader.identity.id
+        if is_temporary(chat_id):
+            return reader.view.thread(thread.messages, opened)
+        ballots = Ballots(await self._votes.list(owner_id, chat_id))
+        last = ballots.of(thread.messages[-1].stored.id) if thread.messages else None
+        if not ballot and last is not None and last.ranking is None:
+            ballot = last.comparison.id
+            if self._votes.is_skipped(owner_id, ballot):
+                ballot = ""
+        if ballot:
+            self._votes.note_seen(owner_id, ballot)
+        return reader.view.thread(thread.messages, opened, replace(ballots, open_id=ballot))
+
+    async def _history(self, reader: Reader, started: TurnStarted) -> str:
+        """Return what was said before a question that is being answered."""
+        chat_id = started.conversation_id
+        if is_temporary(chat_id) or not started.history:
+            return reader.view.thread(started.history)
+        ballots = Ballots(await self._votes.list(reader.identity.id, chat_id))
+        return reader.view.thread(started.history, "", ballots)
 
     async def new_chat(self, reader: Reader, *, temporary: bool = False) -> Update:
         """Return the page with nothing said yet, and the usual settings."""

@@ -4,9 +4,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from html import escape
 
-from chat.types import GenerationConfig, Persona, Rating, Thread, ThreadMessage
+from chat.types import Compared, GenerationConfig, Persona, Rating, Thread, ThreadMessage
 from webapp.archive import BAD_TAGS, GOOD_TAGS
-from webapp.ui import markdown
+from webapp.ui import comparison, markdown
+from webapp.ui.comparison import Ballots, LiveComparison
 from webapp.ui.language import Words
 
 PROVIDERS = {"CUDAExecutionProvider": "GPU", "CPUExecutionProvider": "CPU"}
@@ -33,9 +34,21 @@ class ThreadView:
     words: Words
     provider: str
 
-    def thread(self, messages: Sequence[ThreadMessage], opened: str = "") -> str:
-        """Return what was said; `opened` is the answer whose reasons are being asked for."""
-        return "".join(self._message(message, opened) for message in messages)
+    def thread(
+        self,
+        messages: Sequence[ThreadMessage],
+        opened: str = "",
+        ballots: Ballots | None = None,
+    ) -> str:
+        """Return what was said; `opened` is the answer whose reasons are being asked for.
+
+        Without `ballots`, answers aren't compared here.
+        """
+        return "".join(self._message(message, opened, ballots) for message in messages)
+
+    def live_comparison(self, live: LiveComparison) -> str:
+        """Return the exchange under way where a question is answered several times."""
+        return self._said("", live.question, "") + comparison.live(live, self.words)
 
     def live(self, live: Live) -> str:
         """Return the exchange under way: the question, and the answer as far as it may be seen."""
@@ -68,10 +81,14 @@ class ThreadView:
             f'<div class="starters">{buttons}</div></section>'
         )
 
-    def _message(self, message: ThreadMessage, opened: str) -> str:
+    def _message(self, message: ThreadMessage, opened: str, ballots: Ballots | None) -> str:
         stored = message.stored
         if stored.message.role == "assistant":
-            return self._answer(message, is_open=stored.id == opened)
+            compared = ballots.of(stored.id) if ballots else None
+            if ballots and compared and compared.comparison.id == ballots.open_id:
+                return comparison.ballot(compared, message, self.words)
+            tools = self._button("compare", "compare") if ballots is not None else ""
+            return self._answer(message, compared, tools, is_open=stored.id == opened)
         tools = self._versions(message) + self._button("copy", "copy")
         if stored.message.role == "user":
             tools += self._button("edit", "edit")
@@ -85,7 +102,9 @@ class ThreadView:
             f'{_source(text)}<div class="tools">{tools}</div></article>'
         )
 
-    def _answer(self, message: ThreadMessage, *, is_open: bool) -> str:
+    def _answer(
+        self, message: ThreadMessage, compared: Compared | None, more_tools: str, *, is_open: bool
+    ) -> str:
         stored = message.stored
         text = stored.message.content
         label = escape(self.words("answer_label"), quote=True)
@@ -95,16 +114,21 @@ class ThreadView:
             self._versions(message)
             + self._button("copy", "copy")
             + self._button("regenerate", "regenerate")
+            + more_tools
             + self._thumb(message.rating, 1)
             + self._thumb(message.rating, -1)
         )
+        # Who wrote it is told once it is ranked.
+        is_blind = compared is not None and compared.ranking is None
+        facts = "" if is_blind else self._facts(message)
         reasons = self._reasons(message.rating, is_open=is_open) if message.rating else ""
+        vote = comparison.vote_line(compared, self.words) if compared else ""
         return (
             f'<article class="message answer" data-id="{escape(stored.id, quote=True)}" '
             f'data-question="{escape(stored.parent_id or "", quote=True)}" aria-label="{label}">'
             f'<div class="text" dir="auto">{markdown.render(text, copy_label=self.words("copy"))}'
-            f'</div>{_source(text)}{note}<div class="tools">{tools}{self._facts(message)}</div>'
-            f"{reasons}</article>"
+            f'</div>{_source(text)}{note}<div class="tools">{tools}{facts}</div>'
+            f"{reasons}{vote}</article>"
         )
 
     def _button(self, action: str, key: str, mark: str = "") -> str:
