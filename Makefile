@@ -18,9 +18,12 @@ prove: $(DEV)/installed browser  ## what takes foreign environments or long: res
 	$(DEV)/bin/python -m pytest --hypothesis-profile explore
 	$(DEV)/bin/python -m tests.prove.space
 	$(DEV)/bin/python -m tests.prove.zero_gpu
+	$(DEV)/bin/python -m tests.prove.arena_rank
 	$(DEV)/bin/python -m benchmarks.page
 	$(DEV)/bin/python -m benchmarks.moderator_worker
 	$(DEV)/bin/python -m benchmarks.moderation
+	$(DEV)/bin/python -m benchmarks.leaderboard
+	$(DEV)/bin/python -m benchmarks.export
 
 check: $(DEV)/installed  ## format, lint and types, without the tests
 	$(DEV)/bin/ruff format --check . && $(DEV)/bin/ruff check . && $(DEV)/bin/mypy

@@ -18,7 +18,7 @@ from storage.models import (
     RankingRow,
     RatingRow,
 )
-from storage.rows import to_rating
+from storage.rows import from_comparison, to_rating
 from storage.upsert import insert_if_missing, insert_or_update
 from storage.users import ensure_user
 
@@ -39,17 +39,7 @@ def record_comparison(
                 "compare answers to one question.",
                 param="answer_ids",
             )
-    values = {
-        "id": comparison.id,
-        "conversation_id": comparison.conversation_id,
-        "question_id": comparison.question_id,
-        "method": comparison.method,
-        "probability": comparison.probability,
-        "origin": comparison.origin,
-        "draw": dict(comparison.draw) or None,
-        "created_at": now,
-    }
-    insert_if_missing(session, ComparisonRow, values)
+    insert_if_missing(session, ComparisonRow, from_comparison(comparison, now))
     _insert_answers(session, comparison)
 
 

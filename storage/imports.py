@@ -26,6 +26,7 @@ from storage.models import (
     RankingRow,
 )
 from storage.records import RankedComparison
+from storage.rows import from_comparison
 from storage.upsert import insert_if_missing, insert_or_update
 from storage.users import ensure_user
 
@@ -215,17 +216,7 @@ def _generation_of(answer_id: str, ranked: RankedComparison) -> dict[str, Any]:
 
 def _insert_comparison(session: Session, ranked: RankedComparison, answers: list[str]) -> None:
     comparison = ranked.comparison
-    values = {
-        "id": comparison.id,
-        "conversation_id": comparison.conversation_id,
-        "question_id": comparison.question_id,
-        "method": comparison.method,
-        "probability": comparison.probability,
-        "origin": comparison.origin,
-        "draw": dict(comparison.draw) or None,
-        "created_at": ranked.ranked_at,
-    }
-    _insert_all(session, ComparisonRow, [values])
+    _insert_all(session, ComparisonRow, [from_comparison(comparison, ranked.ranked_at)])
     shown = [
         {"comparison_id": comparison.id, "position": position, "answer_id": answer_id}
         for position, answer_id in enumerate(answers)

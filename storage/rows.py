@@ -7,6 +7,7 @@ from typing import Any, cast
 
 from chat.review import Mark, Review
 from chat.types import (
+    Comparison,
     Conversation,
     FinishReason,
     Generation,
@@ -106,6 +107,19 @@ def from_verdict(verdict: Verdict, message_id: str, at: datetime, position: int)
 def to_rating(row: RatingRow) -> Rating:
     value: Any = row.value
     return Rating(row.answer_id, row.annotator_id, value, tuple(row.tags), row.comment)
+
+
+def from_comparison(comparison: Comparison, at: datetime) -> dict[str, Any]:
+    return {
+        "id": comparison.id,
+        "conversation_id": comparison.conversation_id,
+        "question_id": comparison.question_id,
+        "method": comparison.method,
+        "probability": comparison.probability,
+        "origin": comparison.origin,
+        "draw": dict(comparison.draw) or None,
+        "created_at": at,
+    }
 
 
 def to_ranking(row: RankingRow) -> Ranking:
