@@ -211,11 +211,16 @@ async def test_shutdown_ends_the_streams_and_refuses_new_ones(engine: Engine, ru
         engine_loop.submit([7], greedy())
 
 
-def test_reader_whose_event_loop_is_gone_is_cancelled(engine_loop: EngineLoop, engine: Engine):
+def test_reader_whose_event_loop_is_gone_is_cancelled(
+    engine_loop: EngineLoop, engine: Engine, runner: GatedRunner
+):
+    runner.is_gated = True  # however slow the event loop ends, the answer doesn't end before
+
     async def ask() -> None:
         engine_loop.submit([7], greedy(3000))
 
     asyncio.run(ask())
+    runner.gate.release(1000)
     deadline = threading.Event()
     for _ in range(1000):
         if engine.stats.num_cancelled:
