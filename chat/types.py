@@ -194,6 +194,10 @@ class StoredMessage:
     finish_reason: FinishReason | None = None
 
 
+# Ways in which two answers came side by side that ask nobody for an opinion.
+WEAK_METHODS = ("edit", "regenerate")
+
+
 @dataclass(frozen=True, slots=True)
 class Comparison:
     """Several answers to one question as they were shown to somebody.

@@ -7,9 +7,9 @@ from sqlalchemy import and_, select
 from sqlalchemy.orm import Session
 
 from chat.errors import NotFound
-from chat.types import Compared, ThreadMessage
+from chat.types import WEAK_METHODS, Compared, ThreadMessage
 from storage.conversations import find_conversation
-from storage.feedback import WEAK_METHODS, make_comparison
+from storage.feedback import make_comparison
 from storage.models import (
     ComparisonAnswerRow,
     ComparisonRow,

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from datetime import datetime
 
-from sqlalchemy import delete, exists, insert, select
+from sqlalchemy import delete, insert, select
 from sqlalchemy.orm import Session
 
 from chat.errors import InvalidRequest, NotFound
@@ -21,9 +21,6 @@ from storage.models import (
 from storage.rows import from_comparison, to_rating
 from storage.upsert import insert_if_missing, insert_or_update
 from storage.users import ensure_user
-
-# Ways in which two answers came side by side that ask nobody for an opinion.
-WEAK_METHODS = ("edit", "regenerate")
 
 
 def record_comparison(
@@ -97,28 +94,6 @@ def _read_answer_ids(session: Session, comparison_id: str) -> tuple[str, ...]:
         ComparisonAnswerRow.comparison_id == comparison_id
     )
     return tuple(session.scalars(query.order_by(ComparisonAnswerRow.position)))
-
-
-def find_unranked(
-    session: Session, owner_id: str, question_id: str, annotator_id: str
-) -> Comparison | None:
-    """Return the newest comparison of answers to a question that `annotator_id` has yet to rank."""
-    is_ranked = exists().where(
-        RankingRow.comparison_id == ComparisonRow.id, RankingRow.annotator_id == annotator_id
-    )
-    query = (
-        select(ComparisonRow)
-        .join(ConversationRow, ConversationRow.id == ComparisonRow.conversation_id)
-        .where(
-            ConversationRow.owner_id == owner_id,
-            ComparisonRow.question_id == question_id,
-            ComparisonRow.method.not_in(WEAK_METHODS),
-            ~is_ranked,
-        )
-        .order_by(ComparisonRow.created_at.desc(), ComparisonRow.id.desc())
-    )
-    row = session.scalar(query.limit(1))
-    return None if row is None else to_comparison(session, row)
 
 
 def withdraw_ranking(

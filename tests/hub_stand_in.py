@@ -8,8 +8,6 @@ import base64
 import hashlib
 import json
 import secrets
-import socket
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,9 +15,10 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qs, urlencode
 
-import uvicorn
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, RedirectResponse, Response
+
+from tests.serving import serve
 
 CLIENT_ID, CLIENT_SECRET = "the-client", "the-client-secret"
 
@@ -86,17 +85,8 @@ class Hub:
 @contextmanager
 def serve_hub(hub: Hub, port: int = 0) -> Iterator[str]:
     """Serve `hub`; yields its address."""
-    listener = socket.socket(proto=socket.IPPROTO_TCP)
-    listener.bind(("127.0.0.1", port))
-    server = uvicorn.Server(uvicorn.Config(make_app(hub), log_config=None))
-    thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-    finally:
-        server.should_exit = True
-        thread.join(timeout=10)
-        listener.close()
+    with serve(make_app(hub), port) as address:
+        yield address
 
 
 def make_app(hub: Hub) -> FastAPI:

@@ -204,15 +204,21 @@ def test_question_cannot_be_rated(store: Store):
         store.record_rating("ann", Rating(turn.answer_id, "ann", 0))  # type: ignore[arg-type]
 
 
+def list_unranked(store: Store, owner_id: str, annotator_id: str) -> list[Comparison]:
+    compared = store.list_compared(owner_id, "c", annotator_id)
+    return [each.comparison for each in compared if each.ranking is None]
+
+
 def test_a_comparison_is_unranked_until_its_reader_ranks_it(store: Store):
     fill(store, "ann", "c")
     (ranked,) = store.export_rankings()
     shown = ranked.comparison
-    assert store.find_unranked("ann", shown.question_id, "ann") is None
-    assert store.find_unranked("ann", shown.question_id, "judge") == shown
-    assert store.find_unranked("bob", shown.question_id, "judge") is None
+    assert list_unranked(store, "ann", "ann") == []
+    assert list_unranked(store, "ann", "judge") == [shown]
+    with pytest.raises(NotFound):
+        list_unranked(store, "bob", "judge")
     store.withdraw_ranking("ann", shown.id, "ann")
-    assert store.find_unranked("ann", shown.question_id, "ann") == shown
+    assert list_unranked(store, "ann", "ann") == [shown]
     with pytest.raises(NotFound):
         store.withdraw_ranking("bob", shown.id, "ann")
 
@@ -222,7 +228,7 @@ def test_what_nobody_was_asked_about_is_not_unranked(store: Store):
     (ranked,) = store.export_rankings()
     shown = replace(ranked.comparison, id="again", method="regenerate")
     store.record_comparison("ann", shown)
-    assert store.find_unranked("ann", shown.question_id, "ann") is None
+    assert list_unranked(store, "ann", "ann") == []
 
 
 def test_where_and_from_what_a_comparison_was_drawn_is_kept(store: Store):

@@ -3,12 +3,13 @@
 import asyncio
 import uuid
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 
 from chat.errors import StorageError
 from storage.records import Consent
 from storage.store import Store
+from webapp.repeating import repeating
 
 TEMPORARY = "temporary-"
 # The text that people agree or disagree to; another text gets another name.
@@ -89,16 +90,8 @@ class Memory:
 async def forgetting(memory: Memory) -> AsyncIterator[None]:
     """Forget temporary chats in time while the block runs."""
 
-    async def forget_now_and_then() -> None:
-        while True:
-            await asyncio.sleep(PAUSE_S)
-            with suppress(StorageError):  # the next time will do
-                await asyncio.to_thread(memory.forget_idle, datetime.now(UTC))
+    async def forget() -> None:
+        await asyncio.to_thread(memory.forget_idle, datetime.now(UTC))
 
-    task = asyncio.create_task(forget_now_and_then())
-    try:
+    async with repeating(forget, PAUSE_S, StorageError):
         yield
-    finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task

@@ -7,7 +7,7 @@ import asyncio
 import logging
 import re
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
@@ -18,6 +18,7 @@ from chat.review import OperatorRule
 from chat.text import clean_text
 from webapp.judgement import make_finder
 from webapp.personas import make_id
+from webapp.repeating import repeating
 from webapp.review import CATEGORY, refused
 from webapp.trial import TextStore, Trial, run_trial
 
@@ -245,16 +246,6 @@ def _clean_lines(lines: Sequence[str]) -> tuple[str, ...]:
 async def keeping_rules(desk: RuleDesk, pause_s: float = PAUSE_S) -> AsyncIterator[None]:
     """Judge by the rules as they are stored while the block runs, whoever changes them."""
 
-    async def refresh_now_and_then() -> None:
-        while True:
-            await asyncio.sleep(pause_s)
-            with suppress(PalaverError):  # the database is busy, say; the next time will do
-                await desk.refresh()
-
-    task = asyncio.create_task(refresh_now_and_then())
-    try:
+    # The database may be busy, say.
+    async with repeating(desk.refresh, pause_s, PalaverError):
         yield
-    finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task

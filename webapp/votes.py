@@ -7,12 +7,11 @@ from dataclasses import replace
 
 from chat.errors import InvalidRequest
 from chat.text import clean_text
-from chat.types import Compared, Comparison, Ranking
+from chat.types import WEAK_METHODS, Compared, Comparison, Ranking
 from preferences.judgement import check_ranking
 from webapp.archive import MOST_COMMENT
 from webapp.memory import Memory, is_temporary
 
-WEAK = ("edit", "regenerate")
 # So many are remembered as being looked at or passed over; nothing depends on the oldest.
 MOST_OPEN = 10_000
 
@@ -94,7 +93,7 @@ class Votes:
 
 
 def _check(comparison: Comparison, ranking: Ranking) -> None:
-    if comparison.method in WEAK:
+    if comparison.method in WEAK_METHODS:
         raise InvalidRequest(
             f"The comparison {comparison.id[:64]!r} was never shown to be ranked; rank another.",
             param="comparison",

@@ -25,13 +25,6 @@ class Opinions(Part):
         with self._database.read() as session:
             return feedback.find_comparison(session, owner_id, comparison_id)
 
-    def find_unranked(
-        self, owner_id: str, question_id: str, annotator_id: str
-    ) -> Comparison | None:
-        """Return the newest comparison of answers to a question that an annotator hasn't ranked."""
-        with self._database.read() as session:
-            return feedback.find_unranked(session, owner_id, question_id, annotator_id)
-
     def list_compared(
         self, owner_id: str, conversation_id: str, annotator_id: str
     ) -> list[Compared]:
